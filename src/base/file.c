@@ -1,0 +1,254 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+enum { WRITE_CHUNK = 1 << 18, READ_CHUNK = 1 << 16 };
+
+static elm_status io_error(elm_error *error, const char *what, const char *path)
+{
+	elm_status status = errno == ENOENT ? ELM_ERR_NOT_FOUND :
+			    errno == ENOMEM ? ELM_ERR_NO_MEMORY :
+					      ELM_ERR_IO;
+
+	return elm_error_set(error, status, "%s: cannot %s: %s", path, what, strerror(errno));
+}
+
+elm_status elm__map_open(elm__map *map, const char *path, elm_error *error)
+{
+	elm_status status = ELM_OK;
+	struct stat st;
+	void *data;
+	int fd;
+
+	memset(map, 0, sizeof(*map));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return io_error(error, "open", path);
+	if (fstat(fd, &st) < 0) {
+		status = io_error(error, "read", path);
+	} else if (!S_ISREG(st.st_mode)) {
+		status = elm_error_set(error, ELM_ERR_ARGUMENT, "%s: not a regular file", path);
+	} else if ((uint64_t)st.st_size > SIZE_MAX) {
+		status =
+			elm_error_set(error, ELM_ERR_LIMIT, "%s: too large for this machine", path);
+	} else if (st.st_size > 0) {
+		data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+		if (data == MAP_FAILED) {
+			status = io_error(error, "map", path);
+		} else {
+			map->data = data;
+			map->size = (size_t)st.st_size;
+		}
+	}
+	close(fd);
+	return status;
+}
+
+void elm__map_release(elm__map *map)
+{
+	if (map->data)
+		munmap((void *)map->data, map->size);
+	memset(map, 0, sizeof(*map));
+}
+
+elm_status elm__file_read(const char *path, size_t limit, elm__buf *out, elm_error *error)
+{
+	bool standard_input = !strcmp(path, "-");
+	int fd = standard_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+	elm_status status = ELM_OK;
+	size_t total = 0;
+	ssize_t got;
+
+	if (fd < 0)
+		return io_error(error, "open", path);
+	for (;;) {
+		if (!elm__buf_reserve(out, READ_CHUNK)) {
+			status = elm__buf_status(out, error);
+			break;
+		}
+		got = read(fd, out->data + out->length, READ_CHUNK);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0) {
+			status = io_error(error, "read", path);
+			break;
+		}
+		if (!got)
+			break;
+		out->length += (size_t)got;
+		out->data[out->length] = '\0';
+		total += (size_t)got;
+		if (total > limit) {
+			status = elm_error_set(error, ELM_ERR_LIMIT,
+					       "%s: longer than the limit of %zu bytes", path,
+					       limit);
+			break;
+		}
+	}
+	if (!standard_input)
+		close(fd);
+	return status;
+}
+
+elm_status elm__writer_open(elm__writer *writer, const char *path, elm_error *error)
+{
+	size_t length = strlen(path);
+	mode_t mask;
+
+	memset(writer, 0, sizeof(*writer));
+	writer->fd = -1;
+	writer->path = elm__strdup(path);
+	writer->temporary = elm__malloc(length + sizeof(".XXXXXX"));
+	if (!writer->path || !writer->temporary) {
+		elm__writer_close(writer);
+		return elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory", path);
+	}
+	memcpy(writer->temporary, path, length);
+	memcpy(writer->temporary + length, ".XXXXXX", sizeof(".XXXXXX"));
+	writer->fd = mkostemp(writer->temporary, O_CLOEXEC);
+	if (writer->fd < 0) {
+		elm_status status = io_error(error, "create a file beside", path);
+
+		writer->temporary[0] = '\0';
+		elm__writer_close(writer);
+		return status;
+	}
+	mask = umask(0); /* mkstemp makes private files; a model is as readable as any other file */
+	umask(mask);
+	if (fchmod(writer->fd, 0666 & ~mask) < 0) {
+		elm_status status = io_error(error, "set the mode of a file beside", path);
+
+		elm__writer_close(writer);
+		return status;
+	}
+	return ELM_OK;
+}
+
+static elm_status write_all(elm__writer *writer, const char *data, size_t size, elm_error *error)
+{
+	while (size) {
+		ssize_t done = write(writer->fd, data, size);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return io_error(error, "write", writer->path);
+		data += done;
+		size -= (size_t)done;
+	}
+	return ELM_OK;
+}
+
+static elm_status flush(elm__writer *writer, elm_error *error)
+{
+	elm_status status = elm__buf_status(&writer->pending, error);
+
+	if (status == ELM_OK)
+		status = write_all(writer, writer->pending.data, writer->pending.length, error);
+	elm__buf_clear(&writer->pending);
+	return status;
+}
+
+elm_status elm__writer_write(elm__writer *writer, const void *data, size_t size, elm_error *error)
+{
+	elm_status status = ELM_OK;
+
+	if (writer->pending.length + size > WRITE_CHUNK)
+		status = flush(writer, error);
+	if (status == ELM_OK && size > WRITE_CHUNK)
+		status = write_all(writer, data, size, error);
+	else if (status == ELM_OK)
+		elm__buf_append(&writer->pending, data, size);
+	if (status == ELM_OK)
+		status = elm__buf_status(&writer->pending, error);
+	writer->offset += size;
+	return status;
+}
+
+elm_status elm__writer_align(elm__writer *writer, size_t alignment, elm_error *error)
+{
+	static const char zeros[256];
+	size_t missing = (size_t)(-writer->offset & (alignment - 1)), part;
+	elm_status status = ELM_OK;
+
+	for (; missing && status == ELM_OK; missing -= part) {
+		part = missing < sizeof(zeros) ? missing : sizeof(zeros);
+		status = elm__writer_write(writer, zeros, part, error);
+	}
+	return status;
+}
+
+/* Without this a crash right after the rename could bring the old folder entry back. */
+static elm_status sync_folder(const char *path, elm_error *error)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? elm__strndup(path, slash == path ? 1 : (size_t)(slash - path)) :
+			       elm__strdup(".");
+	elm_status status = ELM_OK;
+	int fd;
+
+	if (!folder)
+		return elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory", path);
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Some file systems cannot sync a folder; that is not a failure of ours. */
+	if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL && errno != ENOTSUP))
+		status = io_error(error, "sync the folder of", path);
+	if (fd >= 0)
+		close(fd);
+	elm__free(folder);
+	return status;
+}
+
+elm_status elm__writer_commit(elm__writer *writer, elm_error *error)
+{
+	elm_status status = flush(writer, error);
+	int fd = writer->fd;
+
+	if (status != ELM_OK)
+		return status;
+	if (fsync(fd) < 0)
+		return io_error(error, "sync", writer->path);
+	writer->fd = -1;
+	if (close(fd) < 0)
+		return io_error(error, "close", writer->path);
+	if (rename(writer->temporary, writer->path) < 0)
+		return io_error(error, "replace", writer->path);
+	writer->temporary[0] = '\0';
+	return sync_folder(writer->path, error);
+}
+
+void elm__writer_close(elm__writer *writer)
+{
+	if (writer->fd >= 0)
+		close(writer->fd);
+	if (writer->temporary && writer->temporary[0])
+		unlink(writer->temporary);
+	elm__free(writer->temporary);
+	elm__free(writer->path);
+	elm__buf_release(&writer->pending);
+	memset(writer, 0, sizeof(*writer));
+	writer->fd = -1;
+}
+
+elm_status elm__file_replace(const char *path, const void *data, size_t size, elm_error *error)
+{
+	elm__writer writer;
+	elm_status status = elm__writer_open(&writer, path, error);
+
+	if (status != ELM_OK)
+		return status;
+	status = elm__writer_write(&writer, data, size, error);
+	if (status == ELM_OK)
+		status = elm__writer_commit(&writer, error);
+	elm__writer_close(&writer);
+	return status;
+}

@@ -1,0 +1,139 @@
+#include "base/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+size_t elm__utf8_decode(const char *text, size_t length, uint32_t *code_point)
+{
+	static const uint32_t smallest[5] = { 0, 0, 0x80, 0x800, 0x10000 };
+	const unsigned char *s = (const unsigned char *)text;
+	size_t n, i;
+	uint32_t c;
+
+	if (!length)
+		return 0;
+	if (s[0] < 0x80) {
+		*code_point = s[0];
+		return 1;
+	}
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	if (length < n)
+		return 0;
+	c = s[0] & (0x7fu >> n);
+	for (i = 1; i < n; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3f);
+	}
+	if (c < smallest[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return 0;
+	*code_point = c;
+	return n;
+}
+
+size_t elm__utf8_encode(uint32_t c, char out[4])
+{
+	if (c < 0x80) {
+		out[0] = (char)c;
+		return 1;
+	}
+	if (c < 0x800) {
+		out[0] = (char)(0xc0 | c >> 6);
+		out[1] = (char)(0x80 | (c & 0x3f));
+		return 2;
+	}
+	if (c < 0x10000) {
+		if (c >= 0xd800 && c < 0xe000)
+			return 0;
+		out[0] = (char)(0xe0 | c >> 12);
+		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
+		out[2] = (char)(0x80 | (c & 0x3f));
+		return 3;
+	}
+	if (c > 0x10ffff)
+		return 0;
+	out[0] = (char)(0xf0 | c >> 18);
+	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
+	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
+	out[3] = (char)(0x80 | (c & 0x3f));
+	return 4;
+}
+
+bool elm__utf8_valid(const char *text, size_t length)
+{
+	uint32_t code_point;
+	size_t at = 0, n;
+
+	while (at < length) {
+		n = elm__utf8_decode(text + at, length - at, &code_point);
+		if (!n)
+			return false;
+		at += n;
+	}
+	return true;
+}
+
+size_t elm__utf8_prefix(const char *text, size_t length)
+{
+	size_t back;
+
+	for (back = 1; back <= 3 && back <= length; back++) {
+		unsigned char c = (unsigned char)text[length - back];
+		size_t need = c >= 0xf0 && c <= 0xf4 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 1;
+
+		if ((c & 0xc0) == 0x80)
+			continue;
+		if (c > 0xf4)
+			need = 1;
+		return need > back ? length - back : length;
+	}
+	return length;
+}
+
+bool elm__parse_i64(const char *text, int64_t low, int64_t high, int64_t *out)
+{
+	char *end;
+	intmax_t value;
+
+	if (!text || !*text || *text == ' ')
+		return false;
+	errno = 0;
+	value = strtoimax(text, &end, 10);
+	if (errno || *end || value < low || value > high)
+		return false;
+	*out = value;
+	return true;
+}
+
+bool elm__parse_f64(const char *text, double low, double high, double *out)
+{
+	char *end;
+	double value;
+
+	if (!text || !*text || *text == ' ')
+		return false;
+	errno = 0;
+	value = strtod(text, &end);
+	if (errno || *end || !(value >= low && value <= high))
+		return false;
+	*out = value;
+	return true;
+}
+
+const char *elm__format_bytes(uint64_t bytes, char *out, size_t size)
+{
+	static const char *const unit[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+	double value = (double)bytes;
+	size_t i = 0;
+
+	while (value >= 1024 && i < 6) {
+		value /= 1024;
+		i++;
+	}
+	snprintf(out, size, i ? "%.2f %s" : "%.0f %s", value, unit[i]);
+	return out;
+}
