@@ -1,0 +1,163 @@
+/*
+ * kernel.h: the arithmetic of a model, as a table of functions for one instruction-set tier.
+ *
+ * Rules for every function here: scratch memory comes from outside, nothing is allocated, no
+ * environment is read, no lock is taken; a function works on the part of the output that it is
+ * given, so that the members of a thread pool share one operation by calling it with disjoint
+ * parts. Pointers to floats are aligned to 4 bytes at least; fast tiers use unaligned loads where
+ * that is all they know. Each function has a scalar reference in ref/ that states the meaning;
+ * tests/kernel compares every tier with it.
+ */
+#ifndef ELM_KERNEL_KERNEL_H
+#define ELM_KERNEL_KERNEL_H
+
+#include <edgelm/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	ELM__KV_BLOCK = 32, /* tokens in a block of the KV cache */
+	ELM__Q8_BLOCK = 32, /* activations that share one scale */
+	ELM__MAX_HEAD_DIM = 512,
+	ELM__MAX_GROUP = 64,   /* query heads per key head */
+	ELM__KERNEL_ALIGN = 64 /* of packed weights, activations and scratch */
+};
+
+/*
+ * A weight matrix: `rows` outputs of `cols` inputs each. With interleave 0 the rows lie one after
+ * the other as in GGUF (row_bytes apart); otherwise `interleave` rows are packed together as
+ * packed.h says and group_bytes is the distance from one group of rows to the next.
+ */
+typedef struct elm__matrix {
+	elm_type type;
+	uint32_t interleave;
+	uint32_t rows, cols;
+	size_t row_bytes;   /* interleave 0 */
+	size_t group_bytes; /* interleave > 0 */
+	const void *data;
+} elm__matrix;
+
+/*
+ * The inputs of a product, m rows, in whatever forms its kernels read. Filled by
+ * elm__kernels.prepare.
+ */
+enum { ELM__FORM_F32 = 1, ELM__FORM_Q8 = 2, ELM__FORM_BF16 = 4 };
+
+typedef struct elm__activations {
+	size_t rows, cols;
+	const float *f32; /* rows x cols, f32_stride floats apart: always there */
+	size_t f32_stride;
+	/* ELM__FORM_Q8: row-major int8 in [-127, 127]; one scale per block of 32; and for each half
+	 * block (16 inputs) scale * sum of its int8, which turns weight offsets into one product.
+	 * The last block of a row is padded with zeros. */
+	int8_t *q8;	 /* rows x q8_stride */
+	float *q8_scale; /* rows x q8_blocks */
+	float *q8_sum;	 /* rows x q8_blocks x 2 */
+	size_t q8_stride, q8_blocks;
+	/* ELM__FORM_BF16: the layout is the kernel's own; bf16_bytes of it. */
+	void *bf16;
+} elm__activations;
+
+/*
+ * Attention of `queries` consecutive positions of one sequence for one key/value head and the
+ * `group` query heads that share it. Query i has position first_position + i and sees the cached
+ * positions max(0, position - window + 1) .. position. Cache block b holds positions 32 b .. 32 b +
+ * 31; its keys lie at k_blocks[b], its values at v_blocks[b], 32 rows each, as kv_type says (see
+ * kv.h).
+ *
+ * query: queries x group rows of head_dim floats; row (i, h) is at query + i * query_stride + h *
+ * head_dim. out likewise. The scores are scale * q.k, then capped to softcap * tanh(s / softcap)
+ * where softcap > 0.
+ */
+typedef struct elm__attention {
+	const float *query;
+	float *out;
+	size_t query_stride, out_stride;
+	uint32_t queries, group, head_dim;
+	uint32_t first_position, window; /* window 0: unlimited */
+	float scale, softcap;
+	elm_type kv_type; /* F32, F16 or Q8_0 */
+	const void *const *k_blocks;
+	const void *const *v_blocks;
+	void *scratch; /* elm__kernels.attention_scratch(queries, group, head_dim) bytes */
+} elm__attention;
+
+typedef struct elm__kernels {
+	const char *name;    /* of the tier */
+	uint32_t features;   /* the mask that the table was made for */
+	uint32_t interleave; /* rows that packed matrices of this tier interleave, 0: does not pack
+			      */
+
+	/* --- matrix products --- */
+
+	/* True when matrices of this type are worth packing for this tier. */
+	bool (*packs)(elm_type type);
+
+	/* Which forms of the inputs `matmul` reads for this matrix and m rows: a set of
+	 * ELM__FORM_*. */
+	unsigned (*forms)(const elm__matrix *matrix, size_t m);
+
+	/* Bytes of the bf16 form of m rows, 0 in tiers that have none. */
+	size_t (*bf16_bytes)(size_t m, size_t cols);
+
+	/* Fills one form for rows [row0, row1); ranges given to different threads must begin at a
+	 * multiple of 16. */
+	void (*prepare)(elm__activations *x, unsigned form, size_t row0, size_t row1);
+
+	/*
+	 * y[i][r] = sum over k of x[i][k] * w[r][k] for all i < x->rows and the output rows r in
+	 * [row0, row1); row0 is a multiple of 16, row1 too unless it is the last. y[i] begins at
+	 * y + i * y_stride. scratch: matmul_scratch bytes, one per thread.
+	 */
+	void (*matmul)(const elm__matrix *w, const elm__activations *x, float *y, size_t y_stride,
+		       size_t row0, size_t row1, void *scratch);
+	size_t (*matmul_scratch)(size_t max_m, size_t max_cols);
+
+	/* --- rows of weights as floats (embedding look-up) --- */
+	void (*dequantize)(elm_type type, const void *blocks, float *out, size_t elements);
+
+	/* --- element-wise and normalisation --- */
+
+	/* out[i] = x[i] * weight[i] / sqrt(mean(x^2) + epsilon); weight NULL means 1; out may be x.
+	 */
+	void (*rms_norm)(const float *x, const float *weight, float epsilon, float *out, size_t n);
+	void (*add)(float *x, const float *y, size_t n);	  /* x += y */
+	void (*scale)(float *x, float factor, size_t n);	  /* x *= factor */
+	void (*softcap)(float *x, float cap, size_t n);		  /* x = cap * tanh(x / cap) */
+	void (*silu_mul)(float *gate, const float *up, size_t n); /* gate = silu(gate) * up */
+	void (*gelu_mul)(float *gate, const float *up, size_t n); /* tanh form of GELU */
+
+	/* Rotates a head of `rotated` leading elements (even), `cosine` and `sine` of rotated / 2
+	 * angles. Interleaved: pairs (2i, 2i + 1), as Llama in GGUF; split: pairs (i, i + rotated /
+	 * 2). */
+	void (*rope_interleaved)(float *head, const float *cosine, const float *sine,
+				 size_t rotated);
+	void (*rope_split)(float *head, const float *cosine, const float *sine, size_t rotated);
+
+	/* --- attention --- */
+
+	/* Stores one token's key or value (head_dim floats) as row `slot` of a cache block. */
+	void (*kv_store)(elm_type kv_type, void *block, size_t slot, const float *x,
+			 size_t head_dim);
+	void (*attention)(const elm__attention *a);
+	size_t (*attention_scratch)(size_t queries, size_t group, size_t head_dim);
+
+	/* --- sampling --- */
+	size_t (*argmax)(const float *x, size_t n); /* the first of equal ones */
+	float (*max)(const float *x, size_t n);
+	/* out[i] = exp((x[i] - max) * factor), returns the sum; out may be x. */
+	float (*exp_sum)(const float *x, float max, float factor, float *out, size_t n);
+} elm__kernels;
+
+/*
+ * Fills *table for the features in `mask` (already intersected with what the machine has). Every
+ * entry is set: what a tier does not do better it takes from the one below.
+ */
+void elm__kernels_init(elm__kernels *table, uint32_t mask);
+
+/* Bytes of one cache block (32 tokens of one head) of keys or values: see kv.h. */
+size_t elm__kv_block_bytes(elm_type kv_type, size_t head_dim);
+bool elm__kv_type_supported(elm_type kv_type);
+
+#endif
