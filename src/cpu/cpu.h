@@ -8,6 +8,7 @@
 #define ELM_CPU_CPU_H
 
 #include <edgelm/status.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* A feature bit is set only when both the processor and the operating system provide it. */

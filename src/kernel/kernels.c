@@ -1,0 +1,42 @@
+#include <string.h>
+
+#include "cpu/cpu.h"
+#include "kernel/kernel.h"
+#include "kernel/kv.h"
+#include "kernel/ref/ref.h"
+
+void elm__kernels_ref(elm__kernels *table)
+{
+	memset(table, 0, sizeof(*table));
+	elm__ref_matmul_init(table);
+	elm__ref_vector_init(table);
+	elm__ref_attention_init(table);
+}
+
+void elm__kernels_init(elm__kernels *table, uint32_t mask)
+{
+	elm__kernels_ref(table);
+	table->features = mask;
+	table->name = elm__cpu_tier_name(mask);
+}
+
+bool elm__kv_type_supported(elm_type kv_type)
+{
+	return kv_type == ELM_TYPE_F32 || kv_type == ELM_TYPE_F16 || kv_type == ELM_TYPE_Q8_0;
+}
+
+size_t elm__kv_block_bytes(elm_type kv_type, size_t head_dim)
+{
+	size_t elements = ELM__KV_BLOCK * head_dim;
+
+	switch (kv_type) {
+	case ELM_TYPE_F32:
+		return elements * sizeof(float);
+	case ELM_TYPE_F16:
+		return elements * sizeof(uint16_t);
+	case ELM_TYPE_Q8_0:
+		return elements + ELM__KV_BLOCK * elm__kv_scales(head_dim) * sizeof(uint16_t);
+	default:
+		return 0;
+	}
+}

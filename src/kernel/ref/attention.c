@@ -1,0 +1,116 @@
+/*
+ * Attention in one pass over the cache: the softmax is rescaled as larger scores appear (Milakov
+ * and Gimelshein, "Online normalizer calculation for softmax", 2018), so scores are never stored.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "kernel/kv.h"
+#include "kernel/ref/ref.h"
+#include "quant/half.h"
+
+/* Row `slot` of a cache block as floats. */
+static void load_row(elm_type type, const void *block, size_t slot, float *out, size_t n)
+{
+	if (type == ELM_TYPE_F32) {
+		memcpy(out, (const float *)block + slot * n, n * sizeof(float));
+	} else if (type == ELM_TYPE_F16) {
+		const uint16_t *row = (const uint16_t *)block + slot * n;
+
+		for (size_t i = 0; i < n; i++)
+			out[i] = elm__f16_to_f32(row[i]);
+	} else {
+		const int8_t *row = (const int8_t *)block + slot * n;
+		const uint16_t *scale = elm__kv_scale_row(block, n, slot);
+
+		for (size_t i = 0; i < n; i++)
+			out[i] = (float)row[i] * elm__f16_to_f32(scale[i / ELM__Q8_BLOCK]);
+	}
+}
+
+static void kv_store(elm_type type, void *block, size_t slot, const float *x, size_t n)
+{
+	if (type == ELM_TYPE_F32) {
+		memcpy((float *)block + slot * n, x, n * sizeof(float));
+	} else if (type == ELM_TYPE_F16) {
+		uint16_t *row = (uint16_t *)block + slot * n;
+
+		for (size_t i = 0; i < n; i++)
+			row[i] = elm__f32_to_f16(x[i]);
+	} else {
+		int8_t *row = (int8_t *)block + slot * n;
+		uint16_t *scale = (uint16_t *)elm__kv_scale_row(block, n, slot);
+
+		for (size_t begin = 0; begin < n; begin += ELM__Q8_BLOCK) {
+			size_t end = begin + ELM__Q8_BLOCK < n ? begin + ELM__Q8_BLOCK : n;
+			float largest = 0, inverse;
+
+			for (size_t i = begin; i < end; i++)
+				largest = fmaxf(largest, fabsf(x[i]));
+			inverse = largest > 0 ? 127.0f / largest : 0;
+			scale[begin / ELM__Q8_BLOCK] = elm__f32_to_f16(largest / 127.0f);
+			for (size_t i = begin; i < end; i++)
+				row[i] = (int8_t)rintf(x[i] * inverse);
+		}
+	}
+}
+
+/* One query head over the positions [begin, end). */
+static void attend(const elm__attention *a, const float *query, float *out, uint32_t begin,
+		   uint32_t end, float *row)
+{
+	float largest = -INFINITY, sum = 0;
+	size_t n = a->head_dim;
+
+	memset(out, 0, n * sizeof(float));
+	for (uint32_t p = begin; p < end; p++) {
+		size_t block = p / ELM__KV_BLOCK, slot = p % ELM__KV_BLOCK;
+		float score = 0, weight, rescale;
+
+		load_row(a->kv_type, a->k_blocks[block], slot, row, n);
+		for (size_t i = 0; i < n; i++)
+			score += query[i] * row[i];
+		score *= a->scale;
+		if (a->softcap > 0)
+			score = a->softcap * tanhf(score / a->softcap);
+		if (score > largest) {
+			rescale = expf(largest - score);
+			largest = score;
+			sum *= rescale;
+			for (size_t i = 0; i < n; i++)
+				out[i] *= rescale;
+		}
+		weight = expf(score - largest);
+		sum += weight;
+		load_row(a->kv_type, a->v_blocks[block], slot, row, n);
+		for (size_t i = 0; i < n; i++)
+			out[i] += weight * row[i];
+	}
+	for (size_t i = 0; i < n; i++)
+		out[i] /= sum;
+}
+
+static void attention(const elm__attention *a)
+{
+	for (uint32_t i = 0; i < a->queries; i++) {
+		uint32_t position = a->first_position + i;
+		uint32_t begin = a->window && position >= a->window ? position - a->window + 1 : 0;
+
+		for (uint32_t h = 0; h < a->group; h++)
+			attend(a, a->query + i * a->query_stride + (size_t)h * a->head_dim,
+			       a->out + i * a->out_stride + (size_t)h * a->head_dim, begin,
+			       position + 1, a->scratch);
+	}
+}
+
+static size_t attention_scratch(size_t queries, size_t group, size_t head_dim)
+{
+	return head_dim * sizeof(float);
+}
+
+void elm__ref_attention_init(elm__kernels *table)
+{
+	table->kv_store = kv_store;
+	table->attention = attention;
+	table->attention_scratch = attention_scratch;
+}
