@@ -1,0 +1,39 @@
+#include "cli/commands.h"
+
+#include <string.h>
+
+#include "cli/tables.h"
+
+/* In the order of the table that `edgelm` prints: the daily ones first. */
+static const cli_command *const commands[] = {
+	&cli_cmd_help,
+	&cli_cmd_man,
+	&cli_cmd_completion,
+	NULL,
+};
+
+const cli_command cli_root = {
+	.name = "edgelm",
+	.summary = "run language models on edge devices",
+	.description = "Every command explains itself with --help. Results go to standard output, "
+		       "everything else to standard error.",
+	.commands = commands,
+};
+
+const cli_command *cli_named_command(const cli_context *cli, const cli_list *words, elm__buf *path)
+{
+	const cli_command *command = &cli_root;
+
+	cli_path_push(path, command->name);
+	for (size_t i = 0; i < words->count; i++) {
+		const char *word = words->items[i];
+
+		command = cli_find_command(command, word, strlen(word));
+		if (!command) {
+			cli_usage(cli, "\"%s\" has no command \"%s\"", elm__buf_text(path), word);
+			return NULL;
+		}
+		cli_path_push(path, word);
+	}
+	return command;
+}

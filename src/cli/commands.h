@@ -1,0 +1,13 @@
+/* commands.h: every command of the program; the table is in commands.c. */
+#ifndef ELM_CLI_COMMANDS_H
+#define ELM_CLI_COMMANDS_H
+
+#include "cli/cli.h"
+
+extern const cli_command cli_root;
+
+extern const cli_command cli_cmd_completion;
+extern const cli_command cli_cmd_help;
+extern const cli_command cli_cmd_man;
+
+#endif

@@ -1,0 +1,43 @@
+/* main.c: the program: standard descriptors in order, then the frame, then a last look at stdout.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+
+/*
+ * A descriptor 0 to 2 that was closed by the caller would be given to the next file opened, and
+ * messages would land in it. Each is taken here by a file that refuses the use it is meant for, so
+ * that a command which needs it still fails.
+ */
+static void occupy_standard_descriptors(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
+/* Output that did not arrive is a failure: a full disk must not look like success. */
+static int close_output(int code)
+{
+	int failed = ferror(stdout);
+
+	errno = 0;
+	if (fclose(stdout) != 0 || failed) {
+		fprintf(stderr, "edgelm: cannot write to standard output%s%s\n", errno ? ": " : "",
+			errno ? strerror(errno) : "");
+		return code == CLI_DONE ? CLI_FAILED : code;
+	}
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	occupy_standard_descriptors();
+	signal(SIGPIPE, SIG_IGN); /* a reader that left is reported by the write that fails */
+	return close_output(cli_main(&cli_root, argc, argv));
+}
