@@ -1,0 +1,71 @@
+# A short front for Meson; `make help` lists the targets. Every build has its own folder.
+BUILD ?= build
+MESON_FLAGS ?=
+MODEL ?=
+PROMPT ?= Once upon a time
+TOKENS ?= 100
+FUZZ_SECONDS ?= 60
+
+help:
+	@echo 'make demo MODEL=file.gguf   build, then generate text [PROMPT="..." TOKENS=100]'
+	@echo 'make test                   build, then run all tests'
+	@echo 'make bench                  build, then time the kernels'
+	@echo 'make install                build, then install [DESTDIR=...]'
+	@echo 'make asan | tsan            the tests under address+undefined | thread sanitizers'
+	@echo 'make fuzz                   every fuzz target with clang [FUZZ_SECONDS=60]'
+	@echo 'make coverage               the tests, then line coverage per file'
+	@echo 'make format | check         rewrite the sources in style | check style, layers, sizes'
+	@echo 'make clean                  remove the build folders'
+
+deps:
+	@scripts/install-deps.sh
+
+# Meson reconfigures by itself when its files change; here only a missing folder is set up.
+$(BUILD)/build.ninja: | deps
+	meson setup $(BUILD) $(MESON_FLAGS)
+
+build: deps $(BUILD)/build.ninja
+	ninja -C $(BUILD)
+
+demo:
+	@test -n '$(MODEL)' || { echo 'Which model? Give a GGUF file: make demo MODEL=path/to/model.gguf' >&2; exit 2; }
+	@test -r '$(MODEL)' || { echo 'make demo: cannot read $(MODEL)' >&2; exit 2; }
+	@$(MAKE) --no-print-directory build
+	$(BUILD)/src/cli/edgelm run '$(MODEL)' -p '$(PROMPT)' -n $(TOKENS) --temp 0
+
+test: build
+	meson test -C $(BUILD) --no-rebuild --print-errorlogs
+
+bench: build
+	meson test -C $(BUILD) --no-rebuild --benchmark --verbose
+
+install: build
+	meson install -C $(BUILD) --no-rebuild
+
+asan:
+	$(MAKE) --no-print-directory test BUILD=build-asan MESON_FLAGS='-Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Db_lundef=false'
+
+tsan:
+	$(MAKE) --no-print-directory test BUILD=build-tsan MESON_FLAGS='-Db_sanitize=thread -Dbuildtype=debugoptimized'
+
+fuzz:
+	@scripts/install-deps.sh clang
+	@scripts/fuzz.sh build-fuzz $(FUZZ_SECONDS)
+
+coverage:
+	@scripts/install-deps.sh gcovr
+	$(MAKE) --no-print-directory test BUILD=build-coverage MESON_FLAGS='-Db_coverage=true -Dbuildtype=debug'
+	gcovr --root . --filter src/ build-coverage
+
+format:
+	git ls-files '*.c' '*.h' | xargs clang-format -i
+
+check:
+	scripts/check-layers.py
+	scripts/check-sizes.py
+	scripts/check-format.sh
+
+clean:
+	rm -rf build build-asan build-tsan build-fuzz build-coverage
+
+.PHONY: help deps build demo test bench install asan tsan fuzz coverage format check clean
