@@ -1,0 +1,39 @@
+/*
+ * encode.h: what the encoders of small blocks (encode.c) and of super-blocks (encode_k.c) share.
+ */
+#ifndef ELM_QUANT_ENCODE_H
+#define ELM_QUANT_ENCODE_H
+
+#include "quant/blocks.h"
+
+#include <stdbool.h>
+
+/*
+ * The weights of one block, divided by `unit`, a power of two that brings the largest magnitude
+ * into [1, 2), and the importance of each, above zero and at most 1. What is stored in a file is in
+ * units of 1, what the fit works with is in units of `unit`.
+ */
+typedef struct elm__group {
+	float x[ELM__BLOCK_SUPER], w[ELM__BLOCK_SUPER];
+	float unit;
+} elm__group;
+
+/* False when all n weights are so small that zero is the best that any block can say. */
+bool elm__group_load(elm__group *group, const float *in, const float *importance, int n);
+
+/* The half nearest to value * unit, saturated; and the value that a reader will see. */
+uint16_t elm__group_store(const elm__group *group, float value);
+float elm__group_recall(const elm__group *group, uint16_t half);
+
+/* Encodes `count` blocks; `importance` may be NULL. */
+typedef void (*elm__encode_fn)(const float *in, const float *importance, void *blocks,
+			       size_t count);
+
+void elm__encode_q2_k(const float *in, const float *importance, void *blocks, size_t count);
+void elm__encode_q3_k(const float *in, const float *importance, void *blocks, size_t count);
+void elm__encode_q4_k(const float *in, const float *importance, void *blocks, size_t count);
+void elm__encode_q5_k(const float *in, const float *importance, void *blocks, size_t count);
+void elm__encode_q6_k(const float *in, const float *importance, void *blocks, size_t count);
+void elm__encode_iq4_xs(const float *in, const float *importance, void *blocks, size_t count);
+
+#endif
