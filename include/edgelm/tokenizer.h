@@ -24,7 +24,8 @@ typedef enum elm_token_kind {
 } elm_token_kind;
 
 enum {
-	ELM_TOKENIZE_BOS = 1,	 /* add BOS (and EOS) where the model's own rule says so */
+	ELM_TOKENIZE_BOS = 1,	 /* add BOS (and EOS) where the model's own rule says so, unless the
+				    text brings its own */
 	ELM_TOKENIZE_SPECIAL = 2 /* text such as "<|im_end|>" becomes the control token; without
 				    this flag only user-defined tokens are matched */
 };
@@ -83,7 +84,8 @@ ELM_API ELM_NODISCARD elm_status elm_detokenize(const elm_tokenizer *tokenizer,
 typedef struct elm_token_stream {
 	char held[4];
 	uint8_t held_length;
-	bool started;	   /* the first piece of a text may lose its added space */
+	bool started;	   /* private, as are the above */
+	bool fresh;	   /* private: tokenising has put a space before the next piece */
 	bool keep_special; /* set by the caller: show control tokens */
 	bool continues; /* set by the caller: what comes continues a text (after a prompt), so that
 			   no leading space is removed */

@@ -1,0 +1,62 @@
+#include "tokenizer/bytes.h"
+
+#include <stdint.h>
+
+#include "base/text.h"
+
+/* U+0100 to U+0143 stand for 0x00 to 0x20, 0x7f to 0xa0 and 0xad. */
+enum { MOVED = 0x100, MOVED_LOW = 33, MOVED_COUNT = 68 };
+
+static int byte_of(uint32_t c)
+{
+	if ((c > 0x20 && c < 0x7f) || (c > 0xa0 && c <= 0xff && c != 0xad))
+		return (int)c;
+	if (c < MOVED || c >= MOVED + MOVED_COUNT)
+		return -1;
+	c -= MOVED;
+	if (c < MOVED_LOW)
+		return (int)c;
+	return c == MOVED_COUNT - 1 ? 0xad : (int)(c - MOVED_LOW + 0x7f);
+}
+
+bool elm__bytes_decode(const char *text, size_t length, char *out, size_t *written)
+{
+	size_t at = 0, count = 0, n;
+	uint32_t code_point;
+	int byte;
+
+	while (at < length) {
+		n = elm__utf8_decode(text + at, length - at, &code_point);
+		if (!n)
+			return false;
+		byte = byte_of(code_point);
+		if (byte < 0)
+			return false;
+		out[count++] = (char)byte;
+		at += n;
+	}
+	*written = count;
+	return true;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return -1;
+}
+
+int elm__bytes_fallback(const char *text, size_t length)
+{
+	int high, low;
+
+	if (length != 6 || text[0] != '<' || text[1] != '0' || text[2] != 'x' || text[5] != '>')
+		return -1;
+	high = hex_digit(text[3]);
+	low = hex_digit(text[4]);
+	return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
