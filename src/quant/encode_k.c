@@ -4,8 +4,8 @@
  * First every sub-block gets the scale (and offset) that is best for it alone. Then a factor for
  * the block is guessed from the largest of these, and two steps alternate: each sub-block takes the
  * best integer scale (and minimum) next to its ideal one for the factor as a half can hold it, and
- * the factor becomes the least-squares solution for all codes of the block. Several guesses are
- * tried and the block with the least error wins.
+ * the factor becomes the least-squares solution for all codes of the block. The round with the
+ * least error wins.
  */
 #include "quant/encode.h"
 #include "quant/fit.h"
@@ -114,13 +114,16 @@ static void descend(const shape *s, const elm__group *group, const elm__line *id
 		    float dmin, plan *best)
 {
 	int round, j;
-	plan p;
+	plan p = { 0 };
 
 	for (round = 0; round < ROUNDS; round++) {
 		equations e = { 0 };
+		uint16_t old_d = p.d, old_dmin = p.dmin;
 
 		p.d = elm__group_store(group, d);
 		p.dmin = elm__group_store(group, dmin);
+		if (round && p.d == old_d && p.dmin == old_dmin)
+			return;
 		p.error = 0;
 		for (j = 0; j < ELM__BLOCK_SUPER / s->sub; j++) {
 			elm__fit_sums sums = choose(s, group, &p, j, ideal[j]);
@@ -144,7 +147,7 @@ static void encode_block(const shape *s, const float *in, const float *importanc
 	elm__line ideal[SUBS_MAX];
 	float scale = 0, minimum = 0;
 	elm__group group;
-	int j, i;
+	int j;
 
 	memset(best, 0, sizeof(*best));
 	memset(codes, 0, ELM__BLOCK_SUPER);
@@ -160,13 +163,9 @@ static void encode_block(const shape *s, const float *in, const float *importanc
 		minimum = fmaxf(minimum, -ideal[j].offset);
 	}
 	best->error = INFINITY;
-	for (i = 0; i < 4; i++) {
-		descend(s, &group, ideal, scale / ((float)s->hi + 1.5f - (float)i),
-			minimum / (float)s->hi, best);
-		if (s->lo)
-			descend(s, &group, ideal, scale / ((float)s->lo - 1.5f + (float)i), 0,
-				best);
-	}
+	descend(s, &group, ideal, scale / (float)s->hi, minimum / (float)s->hi, best);
+	if (s->lo)
+		descend(s, &group, ideal, scale / (float)s->lo, 0, best);
 	for (j = 0; j < ELM__BLOCK_SUPER / s->sub; j++)
 		elm__fit_codes(&s->levels, line_of(&group, best, j), group.x + s->sub * j, s->sub,
 			       codes + s->sub * j);

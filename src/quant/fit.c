@@ -169,30 +169,44 @@ static void descend(search *s, elm__line line, int rounds)
 	}
 }
 
-enum { FIRST_ROUNDS = 2, LAST_ROUNDS = 8 };
+/* After the first evaluation the best guess is usually clear; from it this many more suffice. */
+enum { FIRST_ROUNDS = 1, LAST_ROUNDS = 4 };
+
+/* Where the largest weight may land, in levels from the end of their range: from `inside` before it
+ * to `beyond` it, in steps. Wide ranges gain little from clipping. */
+typedef struct landing {
+	float inside, beyond, step;
+} landing;
+
+static landing landing_of(const elm__levels *levels)
+{
+	if (levels->listed) /* levels are about 16 apart at the ends */
+		return (landing){ 20, 15, 2.5f };
+	if (levels->hi > 64)
+		return (landing){ 2, 0.5f, 0.5f };
+	if (levels->hi > 16)
+		return (landing){ 3, 1, 0.5f };
+	return (landing){ 2, 1.5f, 0.25f };
+}
 
 elm__line elm__fit_scale(const elm__levels *levels, const float *x, const float *w, int n)
 {
 	search s = { .levels = levels, .x = x, .w = w, .n = n, .error = INFINITY };
-	float largest = 0, end, from, step;
-	int i, sign;
+	landing range = landing_of(levels);
+	float largest = 0, at;
+	int i;
 
 	for (i = 0; i < n; i++)
 		largest = fmaxf(largest, fabsf(x[i]));
 	if (largest < TINY)
 		return s.best;
-	/* The largest weight lands somewhere between inside and beyond either end of the levels. */
-	for (sign = -1; sign <= 1; sign += 2) {
-		end = sign < 0 ? -levels->lo : levels->hi;
-		if (sign < 0 && levels->lo == -levels->hi)
-			continue;
-		step = levels->listed ? 5 : 0.25f;
-		from = end * (end > 64 ? 0.96f : 0.75f);
-		for (i = 0; from + step * (float)i <= end * (1 + 0.25f) + 0.5f; i++)
-			descend(&s,
-				(elm__line){ (float)sign * largest / (from + step * (float)i), 0 },
-				FIRST_ROUNDS);
-	}
+	for (at = levels->hi - range.inside; at <= levels->hi + range.beyond; at += range.step)
+		descend(&s, (elm__line){ .scale = largest / at }, FIRST_ROUNDS);
+	/* A negative scale puts the largest weight at the other end, if that is different. */
+	if (levels->lo != -levels->hi)
+		for (at = levels->lo + range.inside; at >= levels->lo - range.beyond;
+		     at -= range.step)
+			descend(&s, (elm__line){ .scale = largest / at }, FIRST_ROUNDS);
 	descend(&s, s.best, LAST_ROUNDS);
 	return s.best;
 }
@@ -207,7 +221,7 @@ elm__line elm__fit_line(const elm__levels *levels, bool down_only, const float *
 		     .affine = true,
 		     .down_only = down_only,
 		     .error = INFINITY };
-	float low = x[0], high = x[0], range;
+	float low = x[0], high = x[0], step, bottom, top;
 	int i, k;
 
 	for (i = 1; i < n; i++) {
@@ -216,19 +230,24 @@ elm__line elm__fit_line(const elm__levels *levels, bool down_only, const float *
 	}
 	if (down_only)
 		low = fminf(low, 0);
-	range = high - low;
-	if (range < TINY) {
+	if (high - low < TINY) {
 		s.best.offset = low;
 		return s.best;
 	}
-	for (i = 0; i < 6; i++)
-		for (k = 0; k < 6; k++) {
-			float a = low + range * 0.05f * (float)(i - 1),
-			      b = high - range * 0.05f * (float)(k - 1);
-			if (down_only)
-				a = fminf(a, 0);
-			descend(&s, (elm__line){ (b - a) / levels->hi, a }, FIRST_ROUNDS);
+	/* Either end of the levels from a step outside the weights to two steps inside. */
+	step = (high - low) / levels->hi * (levels->hi > 16 ? 0.75f : 0.5f);
+	for (i = -1; i <= 2; i++) {
+		bottom = low + step * (float)i;
+		if (down_only)
+			bottom = fminf(bottom, 0);
+		for (k = -1; k <= 2; k++) {
+			top = high - step * (float)k;
+			descend(&s,
+				(elm__line){ .scale = (top - bottom) / levels->hi,
+					     .offset = bottom },
+				FIRST_ROUNDS);
 		}
+	}
 	descend(&s, s.best, LAST_ROUNDS);
 	return s.best;
 }
