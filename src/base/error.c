@@ -23,22 +23,12 @@ const char *elm_status_text(elm_status status)
 	return "unknown status";
 }
 
-/* Error texts quote hostile names; they must not move a cursor, forge log lines or be cut inside a
- * character. */
-static void make_printable(char *text)
-{
-	text[elm__utf8_prefix(text, strlen(text))] = '\0';
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
-}
-
 elm_status elm_error_setv(elm_error *error, elm_status status, const char *format, va_list args)
 {
 	if (error) {
 		error->status = status;
 		vsnprintf(error->text, sizeof(error->text), format, args);
-		make_printable(error->text);
+		elm__make_printable(error->text);
 	}
 	return status;
 }
@@ -67,6 +57,6 @@ elm_status elm_error_prefix(elm_error *error, const char *format, ...)
 	va_end(args);
 	if (used >= 0 && (size_t)used < sizeof(error->text))
 		snprintf(error->text + used, sizeof(error->text) - (size_t)used, ": %s", rest);
-	make_printable(error->text);
+	elm__make_printable(error->text);
 	return error->status;
 }

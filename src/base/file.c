@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 
 enum { WRITE_CHUNK = 1 << 18, READ_CHUNK = 1 << 16 };
 
@@ -30,7 +30,7 @@ elm_status elm__map_open(elm__map *map, const char *path, elm_error *error)
 	int fd;
 
 	memset(map, 0, sizeof(*map));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang us */
 	if (fd < 0)
 		return io_error(error, "open", path);
 	if (fstat(fd, &st) < 0) {
@@ -65,6 +65,7 @@ elm_status elm__file_read(const char *path, size_t limit, elm__buf *out, elm_err
 	bool standard_input = !strcmp(path, "-");
 	int fd = standard_input ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
 	elm_status status = ELM_OK;
+	const char *name = standard_input ? "standard input" : path;
 	size_t total = 0;
 	ssize_t got;
 
@@ -79,7 +80,7 @@ elm_status elm__file_read(const char *path, size_t limit, elm__buf *out, elm_err
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0) {
-			status = io_error(error, "read", path);
+			status = io_error(error, "read", name);
 			break;
 		}
 		if (!got)
@@ -89,7 +90,7 @@ elm_status elm__file_read(const char *path, size_t limit, elm__buf *out, elm_err
 		total += (size_t)got;
 		if (total > limit) {
 			status = elm_error_set(error, ELM_ERR_LIMIT,
-					       "%s: longer than the limit of %zu bytes", path,
+					       "%s: longer than the limit of %zu bytes", name,
 					       limit);
 			break;
 		}
@@ -99,38 +100,60 @@ elm_status elm__file_read(const char *path, size_t limit, elm__buf *out, elm_err
 	return status;
 }
 
+/* Creates path.XXXXXX. Not mkostemp: that ignores the umask, which cannot be read without changing
+ * it for all threads. */
+static int create_beside(char *temporary, size_t length)
+{
+	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+	uint64_t mix = elm__now_ns() ^ (uint64_t)getpid() << 32;
+	int fd = -1;
+
+	for (int attempt = 0; attempt < 1000; attempt++) {
+		uint64_t rest;
+
+		mix = mix * 6364136223846793005u + 1442695040888963407u;
+		rest = mix >> 20;
+		temporary[length] = '.';
+		for (size_t i = 1; i <= 6; i++, rest /= 36)
+			temporary[length + i] = digits[rest % 36];
+		temporary[length + 7] = '\0';
+		fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		if (fd >= 0 || errno != EEXIST)
+			break;
+	}
+	return fd;
+}
+
 elm_status elm__writer_open(elm__writer *writer, const char *path, elm_error *error)
 {
 	size_t length = strlen(path);
-	mode_t mask;
+	elm_status status = ELM_OK;
+	struct stat old;
+	bool exists = stat(path, &old) == 0;
 
 	memset(writer, 0, sizeof(*writer));
 	writer->fd = -1;
+	/* Renaming over /dev/null would do away with it. */
+	if (exists && !S_ISREG(old.st_mode))
+		return elm_error_set(error, ELM_ERR_ARGUMENT,
+				     "%s: not a regular file, so it cannot be replaced", path);
 	writer->path = elm__strdup(path);
-	writer->temporary = elm__malloc(length + sizeof(".XXXXXX"));
+	writer->temporary = elm__calloc(1, length + sizeof(".XXXXXX"));
 	if (!writer->path || !writer->temporary) {
 		elm__writer_close(writer);
 		return elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory", path);
 	}
 	memcpy(writer->temporary, path, length);
-	memcpy(writer->temporary + length, ".XXXXXX", sizeof(".XXXXXX"));
-	writer->fd = mkostemp(writer->temporary, O_CLOEXEC);
+	writer->fd = create_beside(writer->temporary, length);
 	if (writer->fd < 0) {
-		elm_status status = io_error(error, "create a file beside", path);
-
+		status = io_error(error, "create a file beside", path);
 		writer->temporary[0] = '\0';
-		elm__writer_close(writer);
-		return status;
+	} else if (exists && fchmod(writer->fd, old.st_mode & 0777) < 0) {
+		status = io_error(error, "keep the mode of", path);
 	}
-	mask = umask(0); /* mkstemp makes private files; a model is as readable as any other file */
-	umask(mask);
-	if (fchmod(writer->fd, 0666 & ~mask) < 0) {
-		elm_status status = io_error(error, "set the mode of a file beside", path);
-
+	if (status != ELM_OK)
 		elm__writer_close(writer);
-		return status;
-	}
-	return ELM_OK;
+	return status;
 }
 
 static elm_status write_all(elm__writer *writer, const char *data, size_t size, elm_error *error)
@@ -154,15 +177,23 @@ static elm_status flush(elm__writer *writer, elm_error *error)
 
 	if (status == ELM_OK)
 		status = write_all(writer, writer->pending.data, writer->pending.length, error);
-	elm__buf_clear(&writer->pending);
+	if (status == ELM_OK)
+		elm__buf_clear(&writer->pending);
 	return status;
+}
+
+static elm_status refuse_after_failure(const elm__writer *writer, elm_error *error)
+{
+	return elm_error_set(error, ELM_ERR_IO, "%s: an earlier write failed", writer->path);
 }
 
 elm_status elm__writer_write(elm__writer *writer, const void *data, size_t size, elm_error *error)
 {
 	elm_status status = ELM_OK;
 
-	if (writer->pending.length + size > WRITE_CHUNK)
+	if (writer->failed)
+		return refuse_after_failure(writer, error);
+	if (size > WRITE_CHUNK - writer->pending.length)
 		status = flush(writer, error);
 	if (status == ELM_OK && size > WRITE_CHUNK)
 		status = write_all(writer, data, size, error);
@@ -170,6 +201,7 @@ elm_status elm__writer_write(elm__writer *writer, const void *data, size_t size,
 		elm__buf_append(&writer->pending, data, size);
 	if (status == ELM_OK)
 		status = elm__buf_status(&writer->pending, error);
+	writer->failed = status != ELM_OK;
 	writer->offset += size;
 	return status;
 }
@@ -199,8 +231,9 @@ static elm_status sync_folder(const char *path, elm_error *error)
 	if (!folder)
 		return elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory", path);
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* Some file systems cannot sync a folder; that is not a failure of ours. */
-	if (fd < 0 || (fsync(fd) < 0 && errno != EINVAL && errno != ENOTSUP))
+	/* Some file systems cannot sync a folder, and one may be written but not read; that is not
+	 * a failure of ours. */
+	if (fd < 0 ? errno != EACCES : fsync(fd) < 0 && errno != EINVAL && errno != ENOTSUP)
 		status = io_error(error, "sync the folder of", path);
 	if (fd >= 0)
 		close(fd);
@@ -210,9 +243,13 @@ static elm_status sync_folder(const char *path, elm_error *error)
 
 elm_status elm__writer_commit(elm__writer *writer, elm_error *error)
 {
-	elm_status status = flush(writer, error);
 	int fd = writer->fd;
+	elm_status status;
 
+	if (writer->failed)
+		return refuse_after_failure(writer, error);
+	writer->failed = true; /* until the end is reached */
+	status = flush(writer, error);
 	if (status != ELM_OK)
 		return status;
 	if (fsync(fd) < 0)
@@ -223,6 +260,7 @@ elm_status elm__writer_commit(elm__writer *writer, elm_error *error)
 	if (rename(writer->temporary, writer->path) < 0)
 		return io_error(error, "replace", writer->path);
 	writer->temporary[0] = '\0';
+	writer->failed = false;
 	return sync_folder(writer->path, error);
 }
 

@@ -29,15 +29,17 @@ ELM_NODISCARD elm_status elm__file_read(const char *path, size_t limit, elm__buf
 
 /*
  * Atomic replacement: writes go to a temporary file in the same folder; commit makes them durable
- * (fsync), renames over `path` and makes the rename durable (fsync of the folder). Until commit has
- * returned ELM_OK, `path` is what it was. Always end with elm__writer_close, which removes what was
- * not committed.
+ * (fsync), renames over `path` and makes the rename durable (fsync of the folder). At any moment
+ * `path` is wholly the old file or wholly the new one. The permissions of a file that is replaced
+ * are kept; what is not a regular file is refused. Always end with elm__writer_close, which removes
+ * what was not committed.
  */
 typedef struct elm__writer {
 	int fd; /* -1 when closed */
 	uint64_t offset;
 	char *path, *temporary;
 	elm__buf pending;
+	bool failed; /* once a write has failed, commit refuses */
 } elm__writer;
 
 ELM_NODISCARD elm_status elm__writer_open(elm__writer *writer, const char *path, elm_error *error);

@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include <string.h>
+
 #include "base/buffer.h"
 #include "base/file.h"
 
@@ -125,6 +127,9 @@ elm_status elm__json_get_string(const json_t *object, const char *key, const cha
 		return ELM_OK;
 	if (!json_is_string(value))
 		return wrong_type(value, key, "a string", error);
+	if (strlen(json_string_value(value)) != json_string_length(value))
+		return elm_error_set(error, ELM_ERR_ARGUMENT, "\"%s\" contains a NUL character",
+				     key);
 	*out = json_string_value(value);
 	return ELM_OK;
 }

@@ -23,7 +23,8 @@ ELM_NODISCARD elm_status elm__json_read(const char *path, size_t limit, json_t *
 
 /*
  * Typed members of an object. An absent or null member leaves *out untouched and succeeds; a member
- * of another type or out of range is ELM_ERR_ARGUMENT and names the key. Strings are borrowed.
+ * of another type or out of range is ELM_ERR_ARGUMENT and names the key. Strings are borrowed; one
+ * with a NUL inside, which a C string would cut, is refused.
  */
 ELM_NODISCARD elm_status elm__json_get_i64(const json_t *object, const char *key, int64_t low,
 					   int64_t high, int64_t *out, elm_error *error);

@@ -3,6 +3,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "base/text.h"
+
 static _Atomic int current_level = ELM_LOG_WARN;
 static elm_log_sink *current_sink;
 static void *current_user;
@@ -34,6 +36,7 @@ void elm_log(elm_log_level level, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
+	elm__make_printable(line);
 	if (current_sink)
 		current_sink(current_user, level, line);
 	else

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 size_t elm__utf8_decode(const char *text, size_t length, uint32_t *code_point)
 {
@@ -77,21 +78,42 @@ bool elm__utf8_valid(const char *text, size_t length)
 	return true;
 }
 
+/* Whether the start of a character, 1 to 3 bytes, can still become one. */
+static bool can_be_completed(const unsigned char *s, size_t have)
+{
+	size_t need = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+
+	if (s[0] < 0xc2 || s[0] > 0xf4 || have >= need)
+		return false;
+	if (have < 2)
+		return true;
+	return !(s[0] == 0xe0 && s[1] < 0xa0) && !(s[0] == 0xed && s[1] > 0x9f) &&
+	       !(s[0] == 0xf0 && s[1] < 0x90) && !(s[0] == 0xf4 && s[1] > 0x8f);
+}
+
 size_t elm__utf8_prefix(const char *text, size_t length)
 {
-	size_t back;
+	const unsigned char *s = (const unsigned char *)text;
 
-	for (back = 1; back <= 3 && back <= length; back++) {
-		unsigned char c = (unsigned char)text[length - back];
-		size_t need = c >= 0xf0 && c <= 0xf4 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 1;
-
-		if ((c & 0xc0) == 0x80)
-			continue;
-		if (c > 0xf4)
-			need = 1;
-		return need > back ? length - back : length;
-	}
+	for (size_t back = 1; back <= 3 && back <= length; back++)
+		if ((s[length - back] & 0xc0) != 0x80)
+			return can_be_completed(s + length - back, back) ? length - back : length;
 	return length;
+}
+
+void elm__make_printable(char *text)
+{
+	size_t length = elm__utf8_prefix(text, strlen(text)), n;
+	uint32_t c;
+
+	text[length] = '\0';
+	for (size_t at = 0; at < length; at += n) {
+		n = elm__utf8_decode(text + at, length - at, &c);
+		if (!n || c < 0x20 || (c >= 0x7f && c < 0xa0)) {
+			n = n ? n : 1;
+			memset(text + at, '?', n);
+		}
+	}
 }
 
 bool elm__parse_i64(const char *text, int64_t low, int64_t high, int64_t *out)
@@ -99,11 +121,11 @@ bool elm__parse_i64(const char *text, int64_t low, int64_t high, int64_t *out)
 	char *end;
 	intmax_t value;
 
-	if (!text || !*text || *text == ' ')
+	if (!text || !strchr("+-0123456789", *text) || !*text)
 		return false;
 	errno = 0;
 	value = strtoimax(text, &end, 10);
-	if (errno || *end || value < low || value > high)
+	if (errno || *end || end == text || value < low || value > high)
 		return false;
 	*out = value;
 	return true;
@@ -114,7 +136,8 @@ bool elm__parse_f64(const char *text, double low, double high, double *out)
 	char *end;
 	double value;
 
-	if (!text || !*text || *text == ' ')
+	/* strtod also takes white space, "inf", "nan" and hexadecimal. */
+	if (!text || !*text || text[strspn(text, "+-0123456789.,eE")])
 		return false;
 	errno = 0;
 	value = strtod(text, &end);
@@ -130,7 +153,7 @@ const char *elm__format_bytes(uint64_t bytes, char *out, size_t size)
 	double value = (double)bytes;
 	size_t i = 0;
 
-	while (value >= 1024 && i < 6) {
+	while (value >= (i ? 1023.995 : 1024) && i < 6) { /* never "1024.00 KiB" */
 		value /= 1024;
 		i++;
 	}

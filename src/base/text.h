@@ -26,8 +26,15 @@ bool elm__utf8_valid(const char *text, size_t length);
  */
 size_t elm__utf8_prefix(const char *text, size_t length);
 
-/* Whole-string decimal conversions; false (and *out untouched) on junk, overflow or out of range.
+/*
+ * Makes text that quotes hostile names safe to show, in place: control characters and bytes that
+ * are not UTF-8 become '?', so that it cannot move a cursor or forge a line; a character that was
+ * cut off at the end goes.
  */
+void elm__make_printable(char *text);
+
+/* Whole-string decimal conversions; false (and *out untouched) on junk, overflow or out of range.
+ * No white space, no hexadecimal, no "inf". The decimal point is that of LC_NUMERIC. */
 bool elm__parse_i64(const char *text, int64_t low, int64_t high, int64_t *out);
 bool elm__parse_f64(const char *text, double low, double high, double *out); /* refuses NaN */
 
