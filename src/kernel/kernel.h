@@ -39,25 +39,51 @@ typedef struct elm__matrix {
 } elm__matrix;
 
 /*
- * The inputs of a product, m rows, in whatever forms its kernels read. Filled by
- * elm__kernels.prepare.
+ * The inputs of a product, `rows` rows, in whatever forms its kernels read: space is laid out by
+ * elm__activations_place and filled by elm__kernels.prepare.
+ *
+ * ELM__FORM_Q8: blocks of 32 inputs, each rounded to int8 in [-127, 127] with its own scale. Block
+ * b of row i has index k = b * elm__q8_rows(rows) + i: rows of one block are neighbours, because a
+ * kernel holds a block of weights in registers and runs down the rows. Its integers are q8[32 k
+ * ..], x = q8_scale[k] * q8, and q8_sum[2 k + h] is the sum of the integers of its half h (exact),
+ * which turns the offset or minimum of weights into one product. Columns and rows that only pad are
+ * zero. A block that holds a NaN or infinity has the scale NaN and zeros; one with no magnitude
+ * above ELM__Q8_TINY is zero.
+ *
+ * ELM__FORM_Q16: the same and a second plane, x = q8_scale[k] * (q8 + q8_low / 254), so that
+ * nothing noticeable is lost; q16_sum holds the sums of the term in parentheses. For products with
+ * one row, where arithmetic is free while weights arrive from memory.
  */
-enum { ELM__FORM_F32 = 1, ELM__FORM_Q8 = 2, ELM__FORM_BF16 = 4 };
+enum {
+	ELM__FORM_F32 = 1,
+	ELM__FORM_Q8 = 2,
+	ELM__FORM_BF16 = 4,
+	ELM__FORM_Q16 = 8, /* includes ELM__FORM_Q8 */
+	ELM__Q8_ROWS = 4   /* rows are padded to a multiple of this, except a single one */
+};
+
+#define ELM__Q8_TINY 0x1p-100f
+#define ELM__Q16_STEP (1.0f / 254.0f) /* what one unit of q8_low counts in units of q8 */
 
 typedef struct elm__activations {
 	size_t rows, cols;
 	const float *f32; /* rows x cols, f32_stride floats apart: always there */
 	size_t f32_stride;
-	/* ELM__FORM_Q8: row-major int8 in [-127, 127]; one scale per block of 32; and for each half
-	 * block (16 inputs) scale * sum of its int8, which turns weight offsets into one product.
-	 * The last block of a row is padded with zeros. */
-	int8_t *q8;	 /* rows x q8_stride */
-	float *q8_scale; /* rows x q8_blocks */
-	float *q8_sum;	 /* rows x q8_blocks x 2 */
-	size_t q8_stride, q8_blocks;
-	/* ELM__FORM_BF16: the layout is the kernel's own; bf16_bytes of it. */
-	void *bf16;
+	int8_t *q8, *q8_low;
+	float *q8_scale, *q8_sum, *q16_sum;
+	void *bf16; /* ELM__FORM_BF16: the layout is the kernel's own; bf16_bytes of it */
 } elm__activations;
+
+/* Rows of the Q8 form of `rows` inputs, with padding. */
+static inline size_t elm__q8_rows(size_t rows)
+{
+	return rows == 1 ? 1 : (rows + ELM__Q8_ROWS - 1) / ELM__Q8_ROWS * ELM__Q8_ROWS;
+}
+
+static inline size_t elm__q8_blocks(size_t cols)
+{
+	return (cols + ELM__Q8_BLOCK - 1) / ELM__Q8_BLOCK;
+}
 
 /*
  * Attention of `queries` consecutive positions of one sequence for one key/value head and the
@@ -86,8 +112,8 @@ typedef struct elm__attention {
 typedef struct elm__kernels {
 	const char *name;    /* of the tier */
 	uint32_t features;   /* the mask that the table was made for */
-	uint32_t interleave; /* rows that packed matrices of this tier interleave, 0: does not pack
-			      */
+	uint32_t interleave; /* rows that packed matrices interleave, 0: does not pack */
+	bool offset_q8;	     /* packs Q8_0 as x + 128, see packed.h */
 
 	/* --- matrix products --- */
 
@@ -102,7 +128,7 @@ typedef struct elm__kernels {
 	size_t (*bf16_bytes)(size_t m, size_t cols);
 
 	/* Fills one form for rows [row0, row1); ranges given to different threads must begin at a
-	 * multiple of 16. */
+	 * multiple of 16. The range that ends at x->rows also fills the padding. */
 	void (*prepare)(elm__activations *x, unsigned form, size_t row0, size_t row1);
 
 	/*
@@ -155,6 +181,16 @@ typedef struct elm__kernels {
  * entry is set: what a tier does not do better it takes from the one below.
  */
 void elm__kernels_init(elm__kernels *table, uint32_t mask);
+
+/*
+ * Bytes that the given forms of rows x cols inputs take, and their layout in `memory` (aligned to
+ * ELM__KERNEL_ALIGN): sets the pointers of forms asked for, and to NULL the others. x->rows and
+ * x->cols are set before; fewer rows than the memory was sized for are fine. The caller keeps f32.
+ */
+size_t elm__activations_bytes(const elm__kernels *kernels, unsigned forms, size_t rows,
+			      size_t cols);
+void elm__activations_place(elm__activations *x, const elm__kernels *kernels, unsigned forms,
+			    void *memory);
 
 /* Bytes of one cache block (32 tokens of one head) of keys or values: see kv.h. */
 size_t elm__kv_block_bytes(elm_type kv_type, size_t head_dim);

@@ -70,39 +70,65 @@ static size_t bf16_bytes(size_t m, size_t cols)
 	return 0;
 }
 
-void elm__ref_quantize_q8(const float *x, size_t cols, int8_t *q8, float *scale, float *sum)
+/* One block of one row: the two planes of n <= 32 inputs. Returns the scale. */
+static float quantize_block(const float *x, size_t n, int q[ELM__Q8_BLOCK], int low[ELM__Q8_BLOCK])
 {
-	size_t blocks = (cols + ELM__Q8_BLOCK - 1) / ELM__Q8_BLOCK;
+	float largest = 0, inverse;
+	bool finite = true;
 
-	for (size_t b = 0; b < blocks; b++) {
-		size_t begin = b * ELM__Q8_BLOCK;
-		size_t n = cols - begin < ELM__Q8_BLOCK ? cols - begin : ELM__Q8_BLOCK;
-		float largest = 0, inverse;
-		int half[2] = { 0 };
-
-		for (size_t i = 0; i < n; i++)
-			largest = fmaxf(largest, fabsf(x[begin + i]));
-		scale[b] = largest / 127.0f;
-		inverse = largest > 0 ? 127.0f / largest : 0;
-		for (size_t i = 0; i < ELM__Q8_BLOCK; i++) {
-			int q = i < n ? (int)rintf(x[begin + i] * inverse) : 0;
-
-			q8[begin + i] = (int8_t)q;
-			half[i / (ELM__Q8_BLOCK / 2)] += q;
-		}
-		sum[2 * b] = scale[b] * (float)half[0];
-		sum[2 * b + 1] = scale[b] * (float)half[1];
+	for (size_t i = 0; i < ELM__Q8_BLOCK; i++)
+		q[i] = low[i] = 0;
+	for (size_t i = 0; i < n; i++) {
+		finite = finite && isfinite(x[i]);
+		largest = fmaxf(largest, fabsf(x[i]));
 	}
+	if (!finite)
+		return NAN;
+	if (largest < ELM__Q8_TINY)
+		return 0;
+	inverse = 127.0f / largest;
+	for (size_t i = 0; i < n; i++) {
+		float scaled = x[i] * inverse;
+
+		q[i] = (int)rintf(scaled);
+		low[i] = (int)rintf((scaled - (float)q[i]) * 254.0f);
+	}
+	return largest / 127.0f;
+}
+
+void elm__ref_quantize(elm__activations *x, unsigned form, size_t block, size_t row)
+{
+	size_t k = block * elm__q8_rows(x->rows) + row, begin = block * ELM__Q8_BLOCK;
+	size_t n = x->cols - begin < ELM__Q8_BLOCK ? x->cols - begin : ELM__Q8_BLOCK;
+	int q[ELM__Q8_BLOCK], low[ELM__Q8_BLOCK], sum[2] = { 0 }, low_sum[2] = { 0 };
+
+	if (row >= x->rows)
+		n = 0;
+	x->q8_scale[k] = quantize_block(n ? x->f32 + row * x->f32_stride + begin : NULL, n, q, low);
+	for (size_t i = 0; i < ELM__Q8_BLOCK; i++) {
+		x->q8[k * ELM__Q8_BLOCK + i] = (int8_t)q[i];
+		sum[i / 16] += q[i];
+		low_sum[i / 16] += low[i];
+	}
+	for (size_t h = 0; h < 2; h++)
+		x->q8_sum[2 * k + h] = (float)sum[h];
+	if (form != ELM__FORM_Q16)
+		return;
+	for (size_t i = 0; i < ELM__Q8_BLOCK; i++)
+		x->q8_low[k * ELM__Q8_BLOCK + i] = (int8_t)low[i];
+	for (size_t h = 0; h < 2; h++)
+		x->q16_sum[2 * k + h] = (float)sum[h] + (float)low_sum[h] * ELM__Q16_STEP;
 }
 
 static void prepare(elm__activations *x, unsigned form, size_t row0, size_t row1)
 {
-	if (form != ELM__FORM_Q8)
+	if (form != ELM__FORM_Q8 && form != ELM__FORM_Q16)
 		return; /* F32 is always there; this tier asks for no other form */
-	for (size_t i = row0; i < row1; i++)
-		elm__ref_quantize_q8(x->f32 + i * x->f32_stride, x->cols, x->q8 + i * x->q8_stride,
-				     x->q8_scale + i * x->q8_blocks,
-				     x->q8_sum + i * x->q8_blocks * 2);
+	if (row1 == x->rows)
+		row1 = elm__q8_rows(x->rows);
+	for (size_t block = 0; block < elm__q8_blocks(x->cols); block++)
+		for (size_t i = row0; i < row1; i++)
+			elm__ref_quantize(x, form, block, i);
 }
 
 void elm__ref_matmul_init(elm__kernels *table)

@@ -12,8 +12,7 @@ void elm__ref_matmul_init(elm__kernels *table);
 void elm__ref_vector_init(elm__kernels *table);
 void elm__ref_attention_init(elm__kernels *table);
 
-/* x rounded to int8 blocks as ELM__FORM_Q8 describes, one row; shared by tiers as their reference.
- */
-void elm__ref_quantize_q8(const float *x, size_t cols, int8_t *q8, float *scale, float *sum);
+/* One block of one row (which may be padding) of the Q8 or Q16 form; shared by tiers. */
+void elm__ref_quantize(elm__activations *x, unsigned form, size_t block, size_t row);
 
 #endif
