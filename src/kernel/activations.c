@@ -28,6 +28,8 @@ size_t elm__activations_bytes(const elm__kernels *kernels, unsigned forms, size_
 			 aligned(blocks * sizeof(float));
 	if (forms & ELM__FORM_BF16)
 		bytes += aligned(kernels->bf16_bytes(rows, cols));
+	if (forms & ELM__FORM_BF16_SPLIT)
+		bytes += aligned(2 * kernels->bf16_bytes(rows, cols));
 	return bytes;
 }
 
@@ -36,7 +38,8 @@ void elm__activations_place(elm__activations *x, const elm__kernels *kernels, un
 {
 	size_t blocks = elm__q8_rows(x->rows) * elm__q8_blocks(x->cols);
 	bool q16 = forms & ELM__FORM_Q16, q8 = q16 || forms & ELM__FORM_Q8;
-	bool bf16 = forms & ELM__FORM_BF16;
+	bool bf16 = forms & ELM__FORM_BF16, split = forms & ELM__FORM_BF16_SPLIT;
+	size_t bf16_bytes = kernels->bf16_bytes(x->rows, x->cols);
 	char *next = memory;
 
 	x->q8 = take(&next, q8, blocks * ELM__Q8_BLOCK);
@@ -44,5 +47,6 @@ void elm__activations_place(elm__activations *x, const elm__kernels *kernels, un
 	x->q8_scale = take(&next, q8, blocks * sizeof(float));
 	x->q8_sum = take(&next, q8, blocks * 2 * sizeof(float));
 	x->q16_sum = take(&next, q16, blocks * 2 * sizeof(float));
-	x->bf16 = take(&next, bf16, bf16 ? kernels->bf16_bytes(x->rows, x->cols) : 0);
+	x->bf16 = take(&next, bf16, bf16_bytes);
+	x->bf16_split = take(&next, split, 2 * bf16_bytes);
 }

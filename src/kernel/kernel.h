@@ -53,12 +53,16 @@ typedef struct elm__matrix {
  * ELM__FORM_Q16: the same and a second plane, x = q8_scale[k] * (q8 + q8_low / 254), so that
  * nothing noticeable is lost; q16_sum holds the sums of the term in parentheses. For products with
  * one row, where arithmetic is free while weights arrive from memory.
+ *
+ * ELM__FORM_BF16: rounded to bfloat16. ELM__FORM_BF16_SPLIT: the sum of two bfloat16 numbers, for
+ * weights that are not quantised.
  */
 enum {
 	ELM__FORM_F32 = 1,
 	ELM__FORM_Q8 = 2,
 	ELM__FORM_BF16 = 4,
 	ELM__FORM_Q16 = 8, /* includes ELM__FORM_Q8 */
+	ELM__FORM_BF16_SPLIT = 16,
 	ELM__Q8_ROWS = 4   /* rows are padded to a multiple of this, except a single one */
 };
 
@@ -71,7 +75,8 @@ typedef struct elm__activations {
 	size_t f32_stride;
 	int8_t *q8, *q8_low;
 	float *q8_scale, *q8_sum, *q16_sum;
-	void *bf16; /* ELM__FORM_BF16: the layout is the kernel's own; bf16_bytes of it */
+	/* The layout is the kernel's own: bf16_bytes of bf16, twice that of bf16_split. */
+	void *bf16, *bf16_split;
 } elm__activations;
 
 /* Rows of the Q8 form of `rows` inputs, with padding. */
