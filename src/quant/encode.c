@@ -13,13 +13,18 @@
  * the block is without a reasonable value. */
 #define LEAST_IMPORTANCE 0x1p-20f
 
+static float saturate(float value)
+{
+	return fmaxf(-ELM__F16_MAX, fminf(value, ELM__F16_MAX));
+}
+
 bool elm__group_load(elm__group *group, const float *in, const float *importance, int n)
 {
 	float largest = 0, important = 0;
 	int i, exponent;
 
 	for (i = 0; i < n; i++)
-		largest = fmaxf(largest, fabsf(in[i]));
+		largest = fmaxf(largest, fabsf(saturate(in[i])));
 	for (i = 0; importance && i < n; i++)
 		important = fmaxf(important, importance[i]);
 	if (largest <= NEGLIGIBLE)
@@ -27,21 +32,23 @@ bool elm__group_load(elm__group *group, const float *in, const float *importance
 	frexpf(largest, &exponent);
 	group->unit = ldexpf(1, exponent - 1);
 	for (i = 0; i < n; i++) {
-		group->x[i] = in[i] / group->unit;
+		group->x[i] = saturate(in[i]) / group->unit;
 		group->w[i] =
 			important > 0 ? fmaxf(importance[i] / important, LEAST_IMPORTANCE) : 1;
 	}
 	return true;
 }
 
-static float saturate(float value)
-{
-	return fmaxf(-ELM__F16_MAX, fminf(value, ELM__F16_MAX));
-}
-
 uint16_t elm__group_store(const elm__group *group, float value)
 {
 	return elm__f32_to_f16(saturate(value * group->unit));
+}
+
+uint16_t elm__group_store_factor(const elm__group *group, float factor)
+{
+	uint16_t half = elm__group_store(group, factor);
+
+	return half & 0x7fff || factor == 0 ? half : half | 1;
 }
 
 float elm__group_recall(const elm__group *group, uint16_t half)
@@ -61,7 +68,7 @@ static uint16_t encode_scaled(const elm__levels *levels, const float *in, const 
 		memset(codes, 0, 32);
 		return 0;
 	}
-	d = elm__group_store(&group, elm__fit_scale(levels, group.x, group.w, 32).scale);
+	d = elm__group_store_factor(&group, elm__fit_scale(levels, group.x, group.w, 32).scale);
 	line.scale = elm__group_recall(&group, d);
 	elm__fit_codes(levels, line, group.x, 32, codes);
 	return d;
@@ -81,7 +88,7 @@ static void encode_line(float hi, const float *in, const float *importance, uint
 	if (!elm__group_load(&group, in, importance, 32))
 		return;
 	line = elm__fit_line(&levels, false, group.x, group.w, 32);
-	*d = elm__group_store(&group, line.scale);
+	*d = elm__group_store_factor(&group, line.scale);
 	line.scale = elm__group_recall(&group, *d);
 	/* The offset makes up for what rounding did to the scale. */
 	sums = elm__fit_evaluate(&levels, line, group.x, group.w, 32);

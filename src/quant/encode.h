@@ -18,11 +18,16 @@ typedef struct elm__group {
 	float unit;
 } elm__group;
 
-/* False when all n weights are so small that zero is the best that any block can say. */
+/* Weights beyond the range of a half are brought to its end. False when all n weights are so small
+ * that zero is the best that any block can say. */
 bool elm__group_load(elm__group *group, const float *in, const float *importance, int n);
 
-/* The half nearest to value * unit, saturated; and the value that a reader will see. */
+/* The half nearest to value * unit, saturated. A factor that codes are multiplied by does not
+ * become zero unless it is: codes of a factor that is too large still say more than none. */
 uint16_t elm__group_store(const elm__group *group, float value);
+uint16_t elm__group_store_factor(const elm__group *group, float factor);
+
+/* The value that a reader of the half will see. */
 float elm__group_recall(const elm__group *group, uint16_t half);
 
 /* Encodes `count` blocks; `importance` may be NULL. */

@@ -120,8 +120,8 @@ static void descend(const shape *s, const elm__group *group, const elm__line *id
 		equations e = { 0 };
 		uint16_t old_d = p.d, old_dmin = p.dmin;
 
-		p.d = elm__group_store(group, d);
-		p.dmin = elm__group_store(group, dmin);
+		p.d = elm__group_store_factor(group, d);
+		p.dmin = elm__group_store_factor(group, dmin);
 		if (round && p.d == old_d && p.dmin == old_dmin)
 			return;
 		p.error = 0;

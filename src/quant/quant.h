@@ -31,9 +31,9 @@ ELM_NODISCARD elm_status elm__dequantize_row(elm_type type, const void *blocks, 
  * NULL, or all zero within a block, makes all weights of it equal.
  *
  * Quantised types refuse weights that are NaN or infinite, and all refuse such importance, with
- * ELM_ERR_ARGUMENT, before anything is written. Finite weights too large for the type (above 65504
- * in F16) become its largest value: the result never decodes to NaN or infinity. Plain types keep
- * NaN and infinity. Same input, same bytes, on every machine.
+ * ELM_ERR_ARGUMENT, before anything is written. Finite weights beyond 65504, the largest half,
+ * count as 65504 except in F32 and BF16: the result never decodes to NaN or infinity. Plain types
+ * keep NaN and infinity. Same input, same bytes, on every machine.
  */
 ELM_NODISCARD elm_status elm__quantize_row(elm_type type, const float *in, const float *importance,
 					   void *blocks, size_t elements);
