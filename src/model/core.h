@@ -1,0 +1,19 @@
+/* core.h: an opened model, as the layers below the public API see it. */
+#ifndef ELM_MODEL_CORE_H
+#define ELM_MODEL_CORE_H
+
+#include <edgelm/model.h>
+
+#include "model/weights.h"
+
+struct elm_model {
+	elm_gguf *gguf;
+	elm_tokenizer *tokenizer;
+	elm__arena arena; /* lives as long as the model */
+	elm__hparams hparams;
+	elm__weights weights;
+	elm__kernels kernels;
+	elm_model_info info;
+};
+
+#endif

@@ -1,0 +1,590 @@
+#include "model/forward.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+/* Rows are shared out in sixteens, because the forms of inputs are made in tiles of sixteen. */
+enum { ROW_UNIT = 16 };
+
+/* Rows that attend together: consecutive positions of one sequence. */
+typedef struct tile {
+	uint32_t row, rows;
+} tile;
+
+typedef struct per_thread {
+	void *matmul, *attention;
+	const void **keys, **values; /* one entry per cache block of the longest sequence */
+} per_thread;
+
+struct elm__forward {
+	const elm_model *model;
+	const elm__hparams *hp;
+	const elm__kernels *k;
+	const elm__kv *kv;
+	elm__pool *pool;
+	elm__rope rope;
+
+	/* Activations, one row after the other. */
+	float *x;      /* the residual stream, width */
+	float *normed; /* width */
+	float *query;  /* heads x head_dim, in and out of attention */
+	float *key, *value;
+	float *attended;
+	float *gate, *up; /* ffn */
+	float *projected; /* width */
+	float *cosine[ELM__ROPE_KINDS], *sine[ELM__ROPE_KINDS];
+	void *forms; /* memory for the forms of the inputs of the product at hand */
+	tile *tiles;
+	per_thread *threads;
+
+	/* The pass at hand. */
+	const elm__row *rows;
+	float *logits;
+	uint32_t n, n_tiles, n_logits;
+};
+
+/* A member of the pool in a pass. What all members compute alike they keep apart, so that nothing
+ * of it needs a barrier. */
+typedef struct member {
+	elm__forward *f;
+	unsigned index, count;
+	per_thread *own;
+	uint32_t n;		 /* rows still in the pass */
+	elm__activations inputs; /* of the product at hand */
+} member;
+
+/* --- layout --- */
+
+typedef struct carver {
+	char *base; /* NULL while only measuring */
+	size_t used;
+	bool overflow;
+} carver;
+
+static void *carve(carver *c, size_t count, size_t size)
+{
+	size_t bytes, end;
+	void *at = c->base ? c->base + c->used : NULL;
+
+	if (!elm__mul(count, size, &bytes) || !elm__add(bytes, ELM__KERNEL_ALIGN - 1, &bytes) ||
+	    !elm__add(c->used, bytes & ~(size_t)(ELM__KERNEL_ALIGN - 1), &end)) {
+		c->overflow = true;
+		return NULL;
+	}
+	c->used = end;
+	return at;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Bytes for the forms of any product's inputs. Q16 is for few rows only, see kernel.h. */
+static size_t forms_bytes(const elm__kernels *k, size_t batch, size_t cols)
+{
+	unsigned many = ELM__FORM_Q8 | ELM__FORM_BF16;
+	size_t few = batch < ROW_UNIT ? batch : ROW_UNIT;
+
+	return larger(elm__activations_bytes(k, many, batch, cols),
+		      elm__activations_bytes(k, many | ELM__FORM_Q16, few, cols));
+}
+
+static elm__forward *lay_out(carver *c, const elm_model *model, const elm__forward_limits *limits)
+{
+	const elm__hparams *hp = &model->hparams;
+	const elm__kernels *k = &model->kernels;
+	size_t heads = (size_t)hp->max_heads * hp->head_dim;
+	size_t kv_heads = (size_t)hp->max_kv_heads * hp->head_dim;
+	size_t widest = larger(larger(hp->width, heads), hp->max_ffn);
+	size_t kv_blocks = (limits->context + ELM__KV_BLOCK - 1) / ELM__KV_BLOCK;
+	elm__forward measure, *f = carve(c, 1, sizeof(elm__forward));
+	size_t batch = limits->batch, row = batch * sizeof(float);
+
+	f = f ? f : &measure;
+	memset(f, 0, sizeof(*f));
+	f->x = carve(c, hp->width, row);
+	f->normed = carve(c, hp->width, row);
+	f->query = carve(c, heads, row);
+	f->attended = carve(c, heads, row);
+	f->key = carve(c, kv_heads, row);
+	f->value = carve(c, kv_heads, row);
+	f->gate = carve(c, hp->max_ffn, row);
+	f->up = carve(c, hp->max_ffn, row);
+	f->projected = carve(c, hp->width, row);
+	for (int kind = 0; kind < ELM__ROPE_KINDS; kind++) {
+		f->cosine[kind] = carve(c, hp->rotated / 2, row);
+		f->sine[kind] = carve(c, hp->rotated / 2, row);
+	}
+	f->forms = carve(c, 1, forms_bytes(k, batch, widest));
+	f->tiles = carve(c, batch, sizeof(tile));
+	f->threads = carve(c, limits->threads, sizeof(per_thread));
+	for (uint32_t i = 0; i < limits->threads; i++) {
+		per_thread own;
+
+		own.matmul = carve(c, 1, k->matmul_scratch(batch, widest));
+		own.attention = carve(
+			c, 1, k->attention_scratch(ELM__QUERY_TILE, ELM__MAX_GROUP, hp->head_dim));
+		own.keys = carve(c, kv_blocks, sizeof(void *));
+		own.values = carve(c, kv_blocks, sizeof(void *));
+		if (c->base)
+			f->threads[i] = own;
+	}
+	return f;
+}
+
+size_t elm__forward_bytes(const elm_model *model, const elm__forward_limits *limits)
+{
+	carver c = { 0 };
+
+	lay_out(&c, model, limits);
+	return c.overflow ? 0 : c.used;
+}
+
+elm__forward *elm__forward_init(void *memory, const elm_model *model, const elm__kv *kv,
+				elm__pool *pool, const elm__forward_limits *limits)
+{
+	carver c = { .base = memory };
+	elm__forward *f = lay_out(&c, model, limits);
+
+	f->model = model;
+	f->hp = &model->hparams;
+	f->k = &model->kernels;
+	f->kv = kv;
+	f->pool = pool;
+	elm__rope_init(&f->rope, f->hp, &model->weights, limits->context);
+	return f;
+}
+
+/* --- sharing work --- */
+
+/* This member's part of `items`, in whole units. */
+static void share(const member *me, size_t items, size_t unit, size_t *begin, size_t *end)
+{
+	size_t units = (items + unit - 1) / unit;
+
+	*begin = units * me->index / me->count * unit;
+	*end = units * (me->index + 1) / me->count * unit;
+	if (*end > items)
+		*end = items;
+}
+
+static void barrier(const member *me)
+{
+	elm__pool_barrier(me->f->pool);
+}
+
+/* A product of the prepared inputs: y = inputs * w. */
+typedef struct product {
+	const elm__matrix *w;
+	float *y;
+	size_t stride;
+} product;
+
+/* Rows of output per ticket: enough tickets that a member which is held up does not hold up the
+ * rest, few enough that handing them out costs nothing. */
+static size_t chunk_rows(size_t total, size_t m, unsigned members)
+{
+	size_t unit = m > 16 ? 64 : 16, chunk = total / (members * 8) / unit * unit;
+
+	if (members == 1)
+		return total + 15;
+	return chunk < unit ? unit : chunk > 1024 ? 1024 : chunk;
+}
+
+static void multiply(const member *me, const product *p, size_t n)
+{
+	elm__forward *f = me->f;
+	size_t total = 0, chunk, first = 0, j = 0, ticket;
+
+	for (size_t i = 0; i < n; i++)
+		total += p[i].w->rows;
+	chunk = chunk_rows(total, me->n, me->count);
+	chunk = (chunk + 15) & ~(size_t)15;
+	/* Tickets count the chunks of all matrices in turn; they only grow, so j only moves on. */
+	for (;;) {
+		ticket = elm__pool_next(f->pool);
+		while (j < n && ticket - first >= (p[j].w->rows + chunk - 1) / chunk) {
+			first += (p[j].w->rows + chunk - 1) / chunk;
+			j++;
+		}
+		if (j == n)
+			return;
+		size_t begin = (ticket - first) * chunk, end = begin + chunk;
+
+		f->k->matmul(p[j].w, &me->inputs, p[j].y, p[j].stride, begin,
+			     end < p[j].w->rows ? end : p[j].w->rows, me->own->matmul);
+	}
+}
+
+static unsigned forms_of(const member *me, const product *p, size_t n)
+{
+	unsigned forms = 0;
+
+	for (size_t i = 0; i < n; i++)
+		forms |= me->f->k->forms(p[i].w, me->n);
+	return forms;
+}
+
+/* Says what the next products read: x, me->n rows of cols floats, in these forms. */
+static void set_inputs(member *me, const float *x, size_t cols, unsigned forms)
+{
+	elm__activations *in = &me->inputs;
+
+	in->rows = me->n;
+	in->cols = cols;
+	in->f32 = x;
+	in->f32_stride = cols;
+	elm__activations_place(in, me->f->k, forms, me->f->forms);
+}
+
+/* Makes the forms of rows [begin, end), this member's share. */
+static void prepare(member *me, unsigned forms, size_t begin, size_t end)
+{
+	if (begin == end)
+		return;
+	for (unsigned form = ELM__FORM_Q8; form <= ELM__FORM_Q16; form <<= 1)
+		if (forms & form)
+			me->f->k->prepare(&me->inputs, form, begin, end);
+}
+
+static void add_bias(const elm__forward *f, float *x, const float *bias, size_t n)
+{
+	if (bias)
+		f->k->add(x, bias, n);
+}
+
+/* --- the blocks of a layer --- */
+
+/* normed = RMSNorm(x) and its forms, for the products that come next. */
+static void norm_rows(member *me, const float *weight, unsigned forms, size_t begin, size_t end)
+{
+	elm__forward *f = me->f;
+	size_t width = f->hp->width;
+
+	for (size_t i = begin; i < end; i++)
+		f->k->rms_norm(f->x + i * width, weight, f->hp->norm_epsilon, f->normed + i * width,
+			       width);
+	prepare(me, forms, begin, end);
+}
+
+/* x += norm(projected + bias), then the next norm. */
+static void add_and_norm(member *me, const float *bias, const float *post_norm, const float *norm,
+			 unsigned forms)
+{
+	elm__forward *f = me->f;
+	size_t width = f->hp->width, begin, end;
+
+	share(me, me->n, ROW_UNIT, &begin, &end);
+	for (size_t i = begin; i < end; i++) {
+		float *y = f->projected + i * width;
+
+		add_bias(f, y, bias, width);
+		if (post_norm)
+			f->k->rms_norm(y, post_norm, f->hp->norm_epsilon, y, width);
+		f->k->add(f->x + i * width, y, width);
+	}
+	set_inputs(me, f->normed, width, forms);
+	norm_rows(me, norm, forms, begin, end);
+}
+
+static void embed(member *me)
+{
+	elm__forward *f = me->f;
+	const elm__matrix *e = &f->model->weights.embedding;
+	size_t begin, end, width = f->hp->width, pairs = f->rope.pairs;
+
+	share(me, me->n, ROW_UNIT, &begin, &end);
+	for (size_t i = begin; i < end; i++) {
+		float *x = f->x + i * width;
+
+		f->k->dequantize(e->type, (const char *)e->data + f->rows[i].token * e->row_bytes,
+				 x, width);
+		if (f->hp->arch->scaled_embeddings)
+			f->k->scale(x, f->hp->embedding_scale, width);
+		for (int kind = 0; kind <= (f->rope.local_differs ? ELM__ROPE_LOCAL : 0); kind++)
+			elm__rope_angles(&f->rope, kind, f->rows[i].position,
+					 f->cosine[kind] + i * pairs, f->sine[kind] + i * pairs);
+	}
+}
+
+static void rotate(const elm__forward *f, float *head, size_t row, int kind)
+{
+	const float *cosine = f->cosine[kind] + row * f->rope.pairs;
+	const float *sine = f->sine[kind] + row * f->rope.pairs;
+
+	if (f->hp->arch->rope_split)
+		f->k->rope_split(head, cosine, sine, f->hp->rotated);
+	else
+		f->k->rope_interleaved(head, cosine, sine, f->hp->rotated);
+}
+
+/* Bias, norm and rotation of queries and keys; keys and values go to the cache. One item is one
+ * head of one row. */
+static void finish_heads(const member *me, uint32_t layer)
+{
+	const elm__forward *f = me->f;
+	const elm__layer *l = &f->model->weights.layers[layer];
+	const elm__layer_shape *s = &f->hp->shapes[layer];
+	size_t dim = f->hp->head_dim, heads = s->heads + 2 * (size_t)s->kv_heads, begin, end;
+	int kind = s->local_rope && f->rope.local_differs ? ELM__ROPE_LOCAL : ELM__ROPE_GLOBAL;
+
+	share(me, me->n * heads, 1, &begin, &end);
+	for (size_t item = begin; item < end; item++) {
+		size_t i = item / heads, h = item % heads;
+		const elm__row *row = &f->rows[i];
+		uint32_t block = row->blocks[row->position / ELM__KV_BLOCK];
+		uint32_t slot = row->position % ELM__KV_BLOCK;
+
+		if (h < s->heads) {
+			float *q = f->query + (i * s->heads + h) * dim;
+
+			add_bias(f, q, l->q_bias ? l->q_bias + h * dim : NULL, dim);
+			if (l->q_norm)
+				f->k->rms_norm(q, l->q_norm, f->hp->norm_epsilon, q, dim);
+			rotate(f, q, i, kind);
+		} else if (h < s->heads + s->kv_heads) {
+			size_t g = h - s->heads;
+			float *k = f->key + (i * s->kv_heads + g) * dim;
+
+			add_bias(f, k, l->k_bias ? l->k_bias + g * dim : NULL, dim);
+			if (l->k_norm)
+				f->k->rms_norm(k, l->k_norm, f->hp->norm_epsilon, k, dim);
+			rotate(f, k, i, kind);
+			f->k->kv_store(f->kv->type, elm__kv_keys(f->kv, block, layer, (uint32_t)g),
+				       slot, k, dim);
+		} else {
+			size_t g = h - s->heads - s->kv_heads;
+			float *v = f->value + (i * s->kv_heads + g) * dim;
+
+			add_bias(f, v, l->v_bias ? l->v_bias + g * dim : NULL, dim);
+			f->k->kv_store(f->kv->type,
+				       elm__kv_values(f->kv, block, layer, (uint32_t)g), slot, v,
+				       dim);
+		}
+	}
+}
+
+static void attend(const member *me, uint32_t layer)
+{
+	const elm__forward *f = me->f;
+	const elm__layer_shape *s = &f->hp->shapes[layer];
+	size_t dim = f->hp->head_dim, stride = s->heads * dim, ticket;
+	uint32_t group = s->heads / s->kv_heads;
+
+	while ((ticket = elm__pool_next(f->pool)) < (size_t)f->n_tiles * s->kv_heads) {
+		/* The last tiles see the most keys: they go first, so that no member is left alone
+		 * with a long one. */
+		const tile *t = &f->tiles[f->n_tiles - 1 - ticket / s->kv_heads];
+		uint32_t head = (uint32_t)(ticket % s->kv_heads);
+		const elm__row *row = &f->rows[t->row];
+		uint32_t first = row->position, last = first + t->rows - 1;
+		size_t at = t->row * stride + head * group * dim;
+		elm__attention a = {
+			.query = f->query + at,
+			.out = f->attended + at,
+			.query_stride = stride,
+			.out_stride = stride,
+			.queries = t->rows,
+			.group = group,
+			.head_dim = (uint32_t)dim,
+			.first_position = first,
+			.window = s->window,
+			.scale = f->hp->attention_scale,
+			.softcap = f->hp->attention_softcap,
+			.kv_type = f->kv->type,
+			.k_blocks = me->own->keys,
+			.v_blocks = me->own->values,
+			.scratch = me->own->attention,
+		};
+		uint32_t seen = s->window && first >= s->window ? first - s->window + 1 : 0;
+
+		for (uint32_t b = seen / ELM__KV_BLOCK; b <= last / ELM__KV_BLOCK; b++) {
+			me->own->keys[b] = elm__kv_keys(f->kv, row->blocks[b], layer, head);
+			me->own->values[b] = elm__kv_values(f->kv, row->blocks[b], layer, head);
+		}
+		f->k->attention(&a);
+	}
+}
+
+/* After the last attention only rows whose logits are wanted matter: moves them to the front. */
+static void keep_wanted(const member *me, size_t attended_width)
+{
+	elm__forward *f = me->f;
+	size_t width = f->hp->width, to = 0;
+
+	if (me->index)
+		return;
+	for (size_t i = 0; i < f->n; i++) {
+		if (!f->rows[i].logits)
+			continue;
+		memmove(f->x + to * width, f->x + i * width, width * sizeof(float));
+		memmove(f->attended + to * attended_width, f->attended + i * attended_width,
+			attended_width * sizeof(float));
+		to++;
+	}
+}
+
+/* False when the pass ends here: the cache is filled, and no logits are wanted. */
+static bool attention_block(member *me, uint32_t layer)
+{
+	elm__forward *f = me->f;
+	const elm__layer *l = &f->model->weights.layers[layer];
+	const elm__layer_shape *s = &f->hp->shapes[layer];
+	size_t dim = f->hp->head_dim, heads = s->heads * dim, kv_heads = s->kv_heads * dim;
+	product qkv[3] = { { &l->q, f->query, heads },
+			   { &l->k, f->key, kv_heads },
+			   { &l->v, f->value, kv_heads } };
+	product out = { &l->out, f->projected, f->hp->width };
+	bool last = layer + 1 == f->hp->layers;
+	unsigned forms;
+	size_t begin, end;
+
+	multiply(me, qkv, 3);
+	barrier(me);
+	finish_heads(me, layer);
+	if (last && !f->n_logits)
+		return false;
+	barrier(me);
+	attend(me, layer);
+	barrier(me);
+	if (last) {
+		keep_wanted(me, heads);
+		me->n = f->n_logits;
+		barrier(me);
+	}
+	forms = forms_of(me, &out, 1);
+	set_inputs(me, f->attended, heads, forms);
+	share(me, me->n, ROW_UNIT, &begin, &end);
+	prepare(me, forms, begin, end);
+	barrier(me);
+	multiply(me, &out, 1);
+	barrier(me);
+	return true;
+}
+
+/* The products that read the output of the norm at the start of a layer, or of the last norm. */
+static unsigned next_forms(const member *me, uint32_t layer)
+{
+	const elm__weights *w = &me->f->model->weights;
+	product first[3];
+	size_t n = 0;
+
+	if (layer == me->f->hp->layers) {
+		first[n++].w = &w->output;
+	} else {
+		first[n++].w = &w->layers[layer].q;
+		first[n++].w = &w->layers[layer].k;
+		first[n++].w = &w->layers[layer].v;
+	}
+	return forms_of(me, first, n);
+}
+
+static void activate(member *me, const elm__layer *l, size_t ffn, unsigned forms)
+{
+	elm__forward *f = me->f;
+	size_t begin, end;
+
+	share(me, me->n, ROW_UNIT, &begin, &end);
+	for (size_t i = begin; i < end; i++) {
+		float *gate = f->gate + i * ffn, *up = f->up + i * ffn;
+
+		add_bias(f, gate, l->gate_bias, ffn);
+		add_bias(f, up, l->up_bias, ffn);
+		if (f->hp->arch->gelu)
+			f->k->gelu_mul(gate, up, ffn);
+		else
+			f->k->silu_mul(gate, up, ffn);
+	}
+	set_inputs(me, f->gate, ffn, forms);
+	prepare(me, forms, begin, end);
+}
+
+static void ffn_block(member *me, uint32_t layer)
+{
+	elm__forward *f = me->f;
+	const elm__layer *l = &f->model->weights.layers[layer];
+	size_t ffn = f->hp->shapes[layer].ffn;
+	product gate_up[2] = { { &l->gate, f->gate, ffn }, { &l->up, f->up, ffn } };
+	product down = { &l->down, f->projected, f->hp->width };
+
+	add_and_norm(me, l->out_bias, l->attn_post_norm, l->ffn_norm, forms_of(me, gate_up, 2));
+	barrier(me);
+	multiply(me, gate_up, 2);
+	barrier(me);
+	activate(me, l, ffn, forms_of(me, &down, 1));
+	barrier(me);
+	multiply(me, &down, 1);
+	barrier(me);
+}
+
+static void output_block(member *me)
+{
+	elm__forward *f = me->f;
+	product output = { &f->model->weights.output, f->logits, f->hp->vocabulary };
+	size_t begin, end;
+
+	multiply(me, &output, 1);
+	if (f->hp->final_softcap <= 0)
+		return;
+	barrier(me);
+	share(me, (size_t)me->n * f->hp->vocabulary, 1024, &begin, &end);
+	f->k->softcap(f->logits + begin, f->hp->final_softcap, end - begin);
+}
+
+static void pass(void *user, unsigned index, unsigned count)
+{
+	elm__forward *f = user;
+	const elm__weights *w = &f->model->weights;
+	member me = { .f = f, .index = index, .count = count, .n = f->n };
+	unsigned forms;
+	size_t begin, end;
+
+	me.own = &f->threads[index];
+	embed(&me);
+	forms = next_forms(&me, 0);
+	set_inputs(&me, f->normed, f->hp->width, forms);
+	share(&me, me.n, ROW_UNIT, &begin, &end);
+	norm_rows(&me, w->layers[0].attn_norm, forms, begin, end);
+	barrier(&me);
+	for (uint32_t i = 0; i < f->hp->layers; i++) {
+		const elm__layer *l = &w->layers[i];
+		bool last = i + 1 == f->hp->layers;
+
+		if (!attention_block(&me, i))
+			return;
+		ffn_block(&me, i);
+		add_and_norm(&me, l->down_bias, l->ffn_post_norm,
+			     last ? w->output_norm : w->layers[i + 1].attn_norm,
+			     next_forms(&me, i + 1));
+		barrier(&me);
+	}
+	output_block(&me);
+}
+
+static void find_tiles(elm__forward *f)
+{
+	f->n_tiles = 0;
+	f->n_logits = 0;
+	for (uint32_t i = 0; i < f->n; i++) {
+		const elm__row *row = &f->rows[i];
+		tile *t = f->n_tiles ? &f->tiles[f->n_tiles - 1] : NULL;
+
+		f->n_logits += row->logits;
+		if (t && t->rows < ELM__QUERY_TILE && row[-1].sequence == row->sequence &&
+		    row[-1].position + 1 == row->position)
+			t->rows++;
+		else
+			f->tiles[f->n_tiles++] = (tile){ i, 1 };
+	}
+}
+
+void elm__forward_run(elm__forward *f, const elm__row *rows, uint32_t n, float *logits)
+{
+	f->rows = rows;
+	f->n = n;
+	f->logits = logits;
+	find_tiles(f);
+	elm__pool_run(f->pool, pass, f);
+}

@@ -1,0 +1,49 @@
+/*
+ * forward.h: the forward pass over a batch of rows from any sequences.
+ *
+ * All threads of the pool walk through the layers together; between two steps that depend on each
+ * other stands a barrier. Nothing is allocated: the caller gives one piece of memory, whose size
+ * elm__forward_bytes tells beforehand.
+ */
+#ifndef ELM_MODEL_FORWARD_H
+#define ELM_MODEL_FORWARD_H
+
+#include "base/pool.h"
+#include "model/core.h"
+#include "model/kv.h"
+#include "model/rope.h"
+
+enum { ELM__QUERY_TILE = 32 }; /* consecutive rows of a sequence that attend together */
+
+typedef struct elm__row {
+	elm_token token;
+	uint32_t position;
+	uint32_t sequence;
+	bool logits;		/* wanted for this row */
+	const uint32_t *blocks; /* cache blocks of its sequence, the one of `position` included */
+} elm__row;
+
+typedef struct elm__forward_limits {
+	uint32_t batch;	  /* rows of a pass */
+	uint32_t context; /* longest sequence */
+	uint32_t threads;
+} elm__forward_limits;
+
+typedef struct elm__forward elm__forward;
+
+/* Bytes that elm__forward_init wants, aligned to ELM__KERNEL_ALIGN; 0 when they do not fit in
+ * size_t. */
+size_t elm__forward_bytes(const elm_model *model, const elm__forward_limits *limits);
+
+/* Lays a pass out in `memory`. The model, the pool and *kv stay the caller's and must outlive it.
+ */
+elm__forward *elm__forward_init(void *memory, const elm_model *model, const elm__kv *kv,
+				elm__pool *pool, const elm__forward_limits *limits);
+
+/*
+ * Computes n rows (1 <= n <= batch). Keys and values go to the cache; the logits of the rows that
+ * want them go to `logits`, `vocabulary` floats each, in row order. Cannot fail.
+ */
+void elm__forward_run(elm__forward *f, const elm__row *rows, uint32_t n, float *logits);
+
+#endif
