@@ -1,6 +1,7 @@
 # A short front for Meson; `make help` lists the targets. Every build has its own folder.
 BUILD ?= build
 MESON_FLAGS ?=
+SANITIZE_FLAGS ?=
 MODEL ?=
 PROMPT ?= Once upon a time
 TOKENS ?= 100
@@ -43,10 +44,10 @@ install: build
 	meson install -C $(BUILD) --no-rebuild
 
 asan:
-	$(MAKE) --no-print-directory test BUILD=build-asan MESON_FLAGS='-Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Db_lundef=false'
+	$(MAKE) --no-print-directory test BUILD=build-asan MESON_FLAGS='-Db_sanitize=address,undefined -Dbuildtype=debugoptimized $(SANITIZE_FLAGS)'
 
 tsan:
-	$(MAKE) --no-print-directory test BUILD=build-tsan MESON_FLAGS='-Db_sanitize=thread -Dbuildtype=debugoptimized'
+	$(MAKE) --no-print-directory test BUILD=build-tsan MESON_FLAGS='-Db_sanitize=thread -Dbuildtype=debugoptimized $(SANITIZE_FLAGS)'
 
 fuzz:
 	@scripts/install-deps.sh clang
@@ -66,6 +67,6 @@ check:
 	scripts/check-format.sh
 
 clean:
-	rm -rf build build-asan build-tsan build-fuzz build-coverage
+	rm -rf build build-asan build-tsan build-fuzz build-coverage build-aarch64
 
 .PHONY: help deps build demo test bench install asan tsan fuzz coverage format check clean
