@@ -9,6 +9,9 @@
 #include "base/text.h"
 #include "gguf/internal.h"
 
+/* A multiple of every alignment, so that rounding up to it cannot overflow. */
+static const uint64_t max_data_bytes = (uint64_t)1 << 62;
+
 typedef struct entry {
 	char *key;
 	elm__buf value; /* kind and payload, as in the file */
@@ -348,7 +351,7 @@ static const char *plan_size(planned_tensor *tensor, const uint64_t *dims)
 	if (elm_type_row_bytes(tensor->type, dims[0], &tensor->bytes) == ELM_ERR_ARGUMENT)
 		return "the type is unknown or the row is not a multiple of its block";
 	if (__builtin_mul_overflow(tensor->bytes, rows, &tensor->bytes) ||
-	    tensor->bytes > INT64_MAX)
+	    tensor->bytes > max_data_bytes)
 		return "it is too large";
 	return NULL;
 }
@@ -369,7 +372,7 @@ elm_status elm_gguf_writer_add_tensor(elm_gguf_writer *writer, const char *name,
 	if (elm__gguf_index_find(&writer->names, name, length) != ELM__GGUF_NONE)
 		return refuse_tensor(writer, name, "it was added already", error);
 	refusal = plan_size(&tensor, dims);
-	if (!refusal && tensor.bytes > (uint64_t)INT64_MAX - writer->data_bytes)
+	if (!refusal && tensor.bytes > max_data_bytes - writer->data_bytes)
 		refusal = "with it the file is too large";
 	if (refusal)
 		return refuse_tensor(writer, name, refusal, error);
