@@ -129,7 +129,7 @@ static elm_status compile_stage(elm__splitter *splitter, const char *pattern,
 		pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
 			      PCRE2_UTF | PCRE2_UCP | PCRE2_NO_UTF_CHECK, &code, &offset, context);
 
-	if (!compiled && code == PCRE2_ERROR_NOMEMORY)
+	if (!compiled && code == PCRE2_ERROR_HEAP_FAILED)
 		return out_of_memory(error);
 	if (!compiled)
 		return elm_error_set(error, ELM_ERR_INTERNAL,

@@ -355,7 +355,7 @@ static void find_byte_tokens(elm_tokenizer *t, const vocab_source *source)
 	for (i = 0; i < t->count; i++) {
 		elm_gguf_string text = elm_gguf_string_at(source->tokens, i);
 		size_t length;
-		char value;
+		char value[2];
 
 		if (t->tokens[i].kind == ELM_TOKEN_CONTROL || text.length > 6)
 			continue;
@@ -363,8 +363,9 @@ static void find_byte_tokens(elm_tokenizer *t, const vocab_source *source)
 		if (t->tokens[i].kind == ELM_TOKEN_BYTE || !source->kinds)
 			byte = elm__bytes_fallback(text.data, text.length);
 		else if (t->type == ELM__VOCAB_BPE && text.length <= 2 && text.length &&
-			 elm__bytes_decode(text.data, text.length, &value, &length) && length == 1)
-			byte = (unsigned char)value; /* some files call rare bytes user-defined */
+			 elm__bytes_decode(text.data, text.length, value, &length) && length == 1)
+			byte = (unsigned char)
+				value[0]; /* some files call rare bytes user-defined */
 		if (byte >= 0 && t->byte_token[byte] == ELM_TOKEN_NONE)
 			t->byte_token[byte] = (elm_token)i;
 	}
