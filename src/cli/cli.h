@@ -37,7 +37,6 @@
 
 #include <edgelm/status.h>
 #include <jansson.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -147,10 +146,10 @@ int cli_print_json(const cli_context *cli, json_t *value);
 /*
  * From this call on, the first Ctrl-C (or SIGTERM) sets the flag and the second one ends the
  * program. Before it, Ctrl-C simply ends the program, which is right for commands that have nothing
- * to tidy up. The flag may be polled from any thread. cli_interrupt_reset makes it false and arms
- * it again.
+ * to tidy up. The flag is 0 until then; its type is that of elm_session_set_cancel.
+ * cli_interrupt_reset makes it 0 and arms it again.
  */
-const atomic_bool *cli_interrupt_watch(void);
+const volatile int *cli_interrupt_watch(void);
 void cli_interrupt_reset(void);
 
 /* One line on a terminal that rewrites itself; silent when stderr is no terminal, with -q, and for

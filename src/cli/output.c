@@ -71,13 +71,13 @@ int cli_print_json(const cli_context *cli, json_t *value)
 	return code;
 }
 
-/* Set from a signal handler, so it has to be a lock-free object of static duration. */
-static atomic_bool interrupted;
+/* Set from a signal handler, so it has to be of static duration. */
+static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int signal_number)
 {
 	(void)signal_number;
-	atomic_store_explicit(&interrupted, true, memory_order_relaxed);
+	interrupted = 1;
 }
 
 static void arm_interrupt(void)
@@ -91,7 +91,7 @@ static void arm_interrupt(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
-const atomic_bool *cli_interrupt_watch(void)
+const volatile int *cli_interrupt_watch(void)
 {
 	arm_interrupt();
 	return &interrupted;
@@ -99,7 +99,7 @@ const atomic_bool *cli_interrupt_watch(void)
 
 void cli_interrupt_reset(void)
 {
-	atomic_store(&interrupted, false);
+	interrupted = 0;
 	arm_interrupt();
 }
 
