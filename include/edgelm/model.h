@@ -29,8 +29,21 @@ typedef struct elm_model_info {
 	uint64_t weight_bytes; /* of all tensors */
 } elm_model_info;
 
+/*
+ * Most weight types compute fastest when their rows are rearranged for the processor. That is done
+ * when a model is opened for the first time, and kept in an engine file that later opens map in no
+ * time (see docs/FORMAT-ENGINE.md). Where no folder is given or the disk is full, it is done in
+ * private memory.
+ *
+ * `progress` is called from the calling thread while weights are rearranged; returning true ends
+ * the open with ELM_ERR_CANCELLED.
+ */
 typedef struct elm_model_options {
 	const char *isa; /* a tier of `--isa`, NULL or "native" for the best that the machine has */
+	const char *engine_cache;    /* folder of engine files, created if need be; NULL: none */
+	uint64_t engine_cache_limit; /* bytes that the folder may hold; 0: 16 GiB */
+	bool (*progress)(void *user, uint64_t done, uint64_t total);
+	void *progress_user;
 } elm_model_options;
 
 ELM_BEGIN_DECLS
@@ -50,6 +63,22 @@ ELM_API const elm_model_info *elm_model_get_info(const elm_model *model);
 ELM_API const elm_tokenizer *elm_model_tokenizer(const elm_model *model);
 ELM_API const elm_gguf *elm_model_gguf(const elm_model *model);
 ELM_API const char *elm_model_isa(const elm_model *model); /* the tier in use */
+/* The engine file that is mapped, NULL when there is none. */
+ELM_API const char *elm_model_engine_path(const elm_model *model);
+
+/*
+ * The folder that programs use for engine files unless told otherwise: $EDGELM_CACHE, or
+ * $XDG_CACHE_HOME/edgelm, or ~/.cache/edgelm. ELM_ERR_NOT_FOUND when none of these is set,
+ * ELM_ERR_LIMIT when `size` is too small.
+ */
+ELM_API ELM_NODISCARD elm_status elm_engine_cache_default(char *out, size_t size, elm_error *error);
+
+/* Deletes the engine files of a folder that were used longest ago until at most `limit` bytes are
+ * left; `keep` (may be NULL) is spared. *left, if not NULL, is what remains. A missing folder holds
+ * 0 bytes. */
+ELM_API ELM_NODISCARD elm_status elm_engine_cache_prune(const char *folder, uint64_t limit,
+							const char *keep, uint64_t *left,
+							elm_error *error);
 
 ELM_END_DECLS
 

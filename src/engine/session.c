@@ -122,7 +122,7 @@ static elm_status estimate(const elm_model *model, const elm_session_options *op
 		out->weights = 0;
 		for (size_t i = 0; i < elm_gguf_tensor_count(model->gguf); i++)
 			out->weights += elm_gguf_tensor_at(model->gguf, i)->bytes;
-		out->packed = model->weights.packed_bytes;
+		out->packed = model->packed_bytes;
 		out->kv = p.kv_bytes;
 		out->scratch = p.scratch_bytes + p.logits_bytes;
 		out->total = out->weights + out->packed + out->kv + out->scratch;

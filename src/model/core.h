@@ -4,6 +4,7 @@
 
 #include <edgelm/model.h>
 
+#include "base/file.h"
 #include "model/weights.h"
 
 struct elm_model {
@@ -14,6 +15,10 @@ struct elm_model {
 	elm__weights weights;
 	elm__kernels kernels;
 	elm_model_info info;
+	elm__map engine;	 /* the mapped engine file, or */
+	const char *engine_path; /* of it, in the arena */
+	void *packed;		 /* packed weights in private memory */
+	size_t packed_bytes;	 /* of that memory */
 };
 
 #endif

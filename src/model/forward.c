@@ -84,14 +84,16 @@ static size_t larger(size_t a, size_t b)
 /* Bytes for the forms of any product's inputs. Q16 is for few rows only, see kernel.h. */
 static size_t forms_bytes(const elm__kernels *k, size_t batch, size_t cols)
 {
-	unsigned many = ELM__FORM_Q8 | ELM__FORM_BF16;
+	unsigned many = ELM__FORM_Q8 | ELM__FORM_BF16 | ELM__FORM_BF16_SPLIT;
 	size_t few = batch < ROW_UNIT ? batch : ROW_UNIT;
 
 	return larger(elm__activations_bytes(k, many, batch, cols),
 		      elm__activations_bytes(k, many | ELM__FORM_Q16, few, cols));
 }
 
-static elm__forward *lay_out(carver *c, const elm_model *model, const elm__forward_limits *limits)
+/* Gives every member of *f its memory; the struct itself lies first. */
+static void lay_out(carver *c, elm__forward *f, const elm_model *model,
+		    const elm__forward_limits *limits)
 {
 	const elm__hparams *hp = &model->hparams;
 	const elm__kernels *k = &model->kernels;
@@ -99,11 +101,8 @@ static elm__forward *lay_out(carver *c, const elm_model *model, const elm__forwa
 	size_t kv_heads = (size_t)hp->max_kv_heads * hp->head_dim;
 	size_t widest = larger(larger(hp->width, heads), hp->max_ffn);
 	size_t kv_blocks = (limits->context + ELM__KV_BLOCK - 1) / ELM__KV_BLOCK;
-	elm__forward measure, *f = carve(c, 1, sizeof(elm__forward));
 	size_t batch = limits->batch, row = batch * sizeof(float);
 
-	f = f ? f : &measure;
-	memset(f, 0, sizeof(*f));
 	f->x = carve(c, hp->width, row);
 	f->normed = carve(c, hp->width, row);
 	f->query = carve(c, heads, row);
@@ -131,14 +130,15 @@ static elm__forward *lay_out(carver *c, const elm_model *model, const elm__forwa
 		if (c->base)
 			f->threads[i] = own;
 	}
-	return f;
 }
 
 size_t elm__forward_bytes(const elm_model *model, const elm__forward_limits *limits)
 {
+	elm__forward measure;
 	carver c = { 0 };
 
-	lay_out(&c, model, limits);
+	carve(&c, 1, sizeof(measure));
+	lay_out(&c, &measure, model, limits);
 	return c.overflow ? 0 : c.used;
 }
 
@@ -146,8 +146,10 @@ elm__forward *elm__forward_init(void *memory, const elm_model *model, const elm_
 				elm__pool *pool, const elm__forward_limits *limits)
 {
 	carver c = { .base = memory };
-	elm__forward *f = lay_out(&c, model, limits);
+	elm__forward *f = carve(&c, 1, sizeof(*f));
 
+	memset(f, 0, sizeof(*f));
+	lay_out(&c, f, model, limits);
 	f->model = model;
 	f->hp = &model->hparams;
 	f->k = &model->kernels;
@@ -244,7 +246,7 @@ static void prepare(member *me, unsigned forms, size_t begin, size_t end)
 {
 	if (begin == end)
 		return;
-	for (unsigned form = ELM__FORM_Q8; form <= ELM__FORM_Q16; form <<= 1)
+	for (unsigned form = ELM__FORM_Q8; form <= ELM__FORM_BF16_SPLIT; form <<= 1)
 		if (forms & form)
 			me->f->k->prepare(&me->inputs, form, begin, end);
 }

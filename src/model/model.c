@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/pages.h"
 #include "base/text.h"
 #include "cpu/cpu.h"
 #include "model/core.h"
+#include "model/engine_cache.h"
 
 static const char *copy_name(elm_model *model)
 {
@@ -85,6 +87,8 @@ elm_status elm_model_open(const char *path, const elm_model_options *options, el
 		status = elm_tokenizer_create(model->gguf, &model->tokenizer, error);
 	if (status == ELM_OK)
 		status = fill_info(model, error);
+	if (status == ELM_OK)
+		status = elm__model_pack(model, options, error);
 	if (status != ELM_OK) {
 		elm_model_close(model);
 		return status;
@@ -97,7 +101,8 @@ void elm_model_close(elm_model *model)
 {
 	if (!model)
 		return;
-	elm__weights_release(&model->weights);
+	elm__map_release(&model->engine);
+	elm__pages_free(model->packed, model->packed_bytes);
 	elm_tokenizer_free(model->tokenizer);
 	elm_gguf_close(model->gguf);
 	elm__arena_release(&model->arena);
@@ -122,4 +127,9 @@ const elm_gguf *elm_model_gguf(const elm_model *model)
 const char *elm_model_isa(const elm_model *model)
 {
 	return model->kernels.name;
+}
+
+const char *elm_model_engine_path(const elm_model *model)
+{
+	return model->engine_path;
 }

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "quant/quant.h"
 
 typedef struct binder {
@@ -228,10 +227,4 @@ elm_status elm__weights_bind(elm__weights *w, const elm__hparams *hp, const elm_
 		bind_ffn(&b, &w->layers[i], hp, i);
 	}
 	return b.status;
-}
-
-void elm__weights_release(elm__weights *w)
-{
-	elm__free_aligned(w->packed);
-	memset(w, 0, sizeof(*w));
 }

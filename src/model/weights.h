@@ -19,8 +19,6 @@ typedef struct elm__weights {
 	const float *rope_divisors;	     /* of frequencies (Llama 3), rotated / 2 of them */
 	const float *rope_long, *rope_short; /* longrope */
 	elm__layer *layers;
-	uint64_t packed_bytes; /* private memory of packed matrices */
-	void *packed;	       /* owned: released by elm__weights_release */
 } elm__weights;
 
 /*
@@ -31,6 +29,4 @@ typedef struct elm__weights {
 ELM_NODISCARD elm_status elm__weights_bind(elm__weights *w, const elm__hparams *hp,
 					   const elm_gguf *gguf, elm__arena *arena,
 					   elm_error *error);
-void elm__weights_release(elm__weights *w);
-
 #endif

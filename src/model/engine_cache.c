@@ -1,0 +1,273 @@
+#include "model/engine_cache.h"
+
+#include <dirent.h>
+#include <edgelm/log.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/pages.h"
+#include "model/engine_file.h"
+
+static const uint64_t default_limit = (uint64_t)16 << 30;
+static const char suffix[] = ".elm";
+
+/* A use is recorded at most once a day: flash memory wears. */
+enum { USE_RESOLUTION_S = 24 * 3600 };
+
+elm_status elm_engine_cache_default(char *out, size_t size, elm_error *error)
+{
+	const char *own = getenv("EDGELM_CACHE"), *xdg = getenv("XDG_CACHE_HOME");
+	const char *home = getenv("HOME");
+	int length;
+
+	if (own && *own)
+		length = snprintf(out, size, "%s", own);
+	else if (xdg && *xdg)
+		length = snprintf(out, size, "%s/edgelm", xdg);
+	else if (home && *home)
+		length = snprintf(out, size, "%s/.cache/edgelm", home);
+	else
+		return elm_error_set(
+			error, ELM_ERR_NOT_FOUND,
+			"no cache folder: none of EDGELM_CACHE, XDG_CACHE_HOME and HOME is "
+			"set");
+	if (length < 0 || (size_t)length >= size)
+		return elm_error_set(error, ELM_ERR_LIMIT,
+				     "the path of the cache folder is too long");
+	return ELM_OK;
+}
+
+/* --- the folder --- */
+
+static elm_status make_folder(const char *folder, elm_error *error)
+{
+	char *path = elm__strdup(folder);
+	elm_status status = ELM_OK;
+
+	if (!path)
+		return elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory", folder);
+	for (char *slash = path + 1;; slash++) {
+		char c = *slash;
+
+		if (c != '/' && c != '\0')
+			continue;
+		*slash = '\0';
+		if (mkdir(path, 0777) && errno != EEXIST && c == '\0')
+			status =
+				elm_error_set(error, ELM_ERR_IO, "%s: cannot create the folder: %s",
+					      path, strerror(errno));
+		*slash = c;
+		if (c == '\0')
+			break;
+	}
+	elm__free(path);
+	return status;
+}
+
+typedef struct cached {
+	char *path;
+	uint64_t bytes;
+	struct timespec used;
+} cached;
+
+static int older_first(const void *a, const void *b)
+{
+	const cached *x = a, *y = b;
+
+	if (x->used.tv_sec != y->used.tv_sec)
+		return x->used.tv_sec < y->used.tv_sec ? -1 : 1;
+	return (x->used.tv_nsec > y->used.tv_nsec) - (x->used.tv_nsec < y->used.tv_nsec);
+}
+
+static bool is_engine_name(const char *name)
+{
+	size_t length = strlen(name);
+
+	return length > sizeof(suffix) - 1 && !strcmp(name + length - (sizeof(suffix) - 1), suffix);
+}
+
+/* Lists the engine files of a folder into *out (elm__free each path, then the array). */
+static elm_status list(const char *folder, cached **out, size_t *count, elm_error *error)
+{
+	DIR *dir = opendir(folder);
+	const struct dirent *entry;
+	elm_status status = ELM_OK;
+
+	*out = NULL;
+	*count = 0;
+	if (!dir)
+		return errno == ENOENT ? ELM_OK :
+					 elm_error_set(error, ELM_ERR_IO, "%s: cannot list: %s",
+						       folder, strerror(errno));
+	while (status == ELM_OK && (entry = readdir(dir))) {
+		elm__buf path = ELM__BUF_INIT;
+		struct stat st;
+		cached *grown;
+
+		if (!is_engine_name(entry->d_name))
+			continue;
+		elm__buf_printf(&path, "%s/%s", folder, entry->d_name);
+		grown = elm__realloc_array(*out, *count + 1, sizeof(**out));
+		if (grown)
+			*out = grown;
+		if (!grown || elm__buf_status(&path, NULL) != ELM_OK)
+			status = elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory",
+					       folder);
+		else if (!stat(path.data, &st) && S_ISREG(st.st_mode)) {
+			(*out)[*count] = (cached){ NULL, (uint64_t)st.st_size, st.st_mtim };
+			(*out)[(*count)++].path = elm__buf_detach(&path, NULL);
+		}
+		elm__buf_release(&path);
+	}
+	closedir(dir);
+	return status;
+}
+
+elm_status elm_engine_cache_prune(const char *folder, uint64_t limit, const char *keep,
+				  uint64_t *left, elm_error *error)
+{
+	uint64_t total = 0;
+	cached *files;
+	size_t count;
+	elm_status status = list(folder, &files, &count, error);
+
+	for (size_t i = 0; i < count; i++)
+		total += files[i].bytes;
+	if (count)
+		qsort(files, count, sizeof(*files), older_first);
+	for (size_t i = 0; i < count && status == ELM_OK && total > limit; i++) {
+		if (keep && !strcmp(keep, files[i].path))
+			continue;
+		if (unlink(files[i].path) && errno != ENOENT) {
+			status = elm_error_set(error, ELM_ERR_IO, "%s: cannot delete: %s",
+					       files[i].path, strerror(errno));
+			break;
+		}
+		elm_log(ELM_LOG_INFO, "%s: deleted to keep the cache within its limit",
+			files[i].path);
+		total -= files[i].bytes;
+	}
+	if (left)
+		*left = total;
+	for (size_t i = 0; i < count; i++)
+		elm__free(files[i].path);
+	elm__free(files);
+	return status;
+}
+
+static void note_use(const char *path)
+{
+	struct stat st;
+
+	if (!stat(path, &st) && time(NULL) - st.st_mtime > USE_RESOLUTION_S)
+		(void)utimensat(AT_FDCWD, path, NULL,
+				0); /* only the order of pruning depends on it */
+}
+
+elm_status elm__engine_path(const elm_gguf *gguf, const char *folder, const elm__pack_plan *plan,
+			    uint64_t key, elm__arena *arena, const char **path, elm_error *error)
+{
+	const char *slash = strrchr(elm_gguf_path(gguf), '/');
+	const char *name = slash ? slash + 1 : elm_gguf_path(gguf);
+	size_t length = strlen(name);
+	elm__buf text = ELM__BUF_INIT;
+	elm_status status;
+
+	if (length > 5 && !strcmp(name + length - 5, ".gguf"))
+		length -= 5;
+	length = length < 100 ? length : 100;
+	elm__buf_printf(&text, "%s/%.*s-%016" PRIx64 "-r%u%s-v%d%s", folder, (int)length, name, key,
+			plan->packing.interleave, plan->packing.offset_q8 ? "u" : "s",
+			ELM__ENGINE_VERSION, suffix);
+	status = elm__buf_status(&text, error);
+	*path = status == ELM_OK ? elm__arena_strndup(arena, text.data, text.length) : NULL;
+	elm__buf_release(&text);
+	if (status == ELM_OK && !*path)
+		status = elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory", folder);
+	return status;
+}
+
+/* --- packing --- */
+
+static elm_status pack_in_memory(elm_model *model, const elm__pack_plan *plan,
+				 const elm_model_options *options, elm_error *error)
+{
+	elm_status status;
+
+	model->packed = elm__pages_alloc(plan->bytes);
+	if (!model->packed)
+		return elm_error_set(error, ELM_ERR_NO_MEMORY,
+				     "%s: out of memory: packing the weights takes %zu MiB",
+				     elm_gguf_path(model->gguf), plan->bytes >> 20);
+	model->packed_bytes = plan->bytes;
+	status = elm__pack_fill(plan, model->packed, options ? options->progress : NULL,
+				options ? options->progress_user : NULL, error);
+	if (status == ELM_OK)
+		elm__pack_bind(plan, model->packed);
+	return status;
+}
+
+/* Maps the engine file, after building it where it is missing or unusable. */
+static elm_status map_engine(elm_model *model, const elm__pack_plan *plan,
+			     const elm_model_options *options, elm_error *error)
+{
+	uint64_t key = elm__engine_key(model->gguf), limit = options->engine_cache_limit;
+	elm_error why = { 0 };
+	const char *path;
+	const void *region;
+	elm_status status = elm__engine_path(model->gguf, options->engine_cache, plan, key,
+					     &model->arena, &path, error);
+
+	if (status != ELM_OK)
+		return status;
+	status = elm__engine_open(path, plan, key, &model->engine, &region, &why);
+	if (status != ELM_OK) {
+		if (status != ELM_ERR_NOT_FOUND)
+			elm_log(ELM_LOG_WARN, "%s; building it again", why.text);
+		status = make_folder(options->engine_cache, error);
+		if (status == ELM_OK)
+			status = elm__engine_write(path, plan, key, options->progress,
+						   options->progress_user, error);
+		if (status == ELM_OK &&
+		    elm_engine_cache_prune(options->engine_cache, limit ? limit : default_limit,
+					   path, NULL, &why) != ELM_OK)
+			elm_log(ELM_LOG_WARN, "%s", why.text);
+		if (status == ELM_OK)
+			status = elm__engine_open(path, plan, key, &model->engine, &region, error);
+	}
+	if (status != ELM_OK)
+		return status;
+	note_use(path);
+	model->engine_path = path;
+	elm__pack_bind(plan, region);
+	return ELM_OK;
+}
+
+elm_status elm__model_pack(elm_model *model, const elm_model_options *options, elm_error *error)
+{
+	elm_error why = { 0 };
+	elm__pack_plan plan;
+	elm_status status = elm__pack_plan_make(&plan, &model->weights, &model->hparams,
+						&model->kernels, &model->arena, error);
+
+	if (status != ELM_OK || !plan.bytes)
+		return status;
+	if (options && options->engine_cache) {
+		status = map_engine(model, &plan, options, &why);
+		if (status == ELM_OK)
+			return ELM_OK;
+		if (status == ELM_ERR_CANCELLED)
+			return elm_error_set(error, status, "%s", why.text);
+		elm_log(ELM_LOG_WARN, "%s; packing the weights in memory instead", why.text);
+	}
+	return pack_in_memory(model, &plan, options, error);
+}
