@@ -1,0 +1,23 @@
+/*
+ * seeds.h: the corpora that fuzzing starts from. They are generated, by our own writers and from
+ * the cases of the unit tests, so that the tree holds no binary files.
+ *
+ * A subject has a function in a file seeds_<subject>.c, called by make_seeds.c.
+ */
+#ifndef ELM_TESTS_SEEDS_H
+#define ELM_TESTS_SEEDS_H
+
+#include <stddef.h>
+
+/* The path CORPUS/NAME in the output folder, whose folder exists. Valid until the next call. */
+const char *seed_path(const char *corpus, const char *name);
+
+/* Writes a seed; ends the program when that fails. */
+void seed_write(const char *corpus, const char *name, const void *data, size_t size);
+
+/* Ends the program with the message. */
+void seed_fail(const char *message);
+
+void seeds_gguf(void);
+
+#endif
