@@ -1,5 +1,6 @@
 #include "vocab_cases.h"
 
+#include <edgelm/memory.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -125,6 +126,47 @@ void vocab_file(const vocab_spec *spec, elm__buf *out)
 	put_u64(out, keys + spec->extra_count);
 	elm__buf_append(out, body.data, body.length);
 	elm__buf_release(&body);
+}
+
+elm_status vocab_read(const elm__buf *file, elm_tokenizer **out, elm_error *error)
+{
+	elm_gguf *gguf;
+	elm_status status = elm_gguf_open_memory("vocab", file->data, file->length, &gguf, error);
+
+	*out = NULL;
+	if (!status)
+		status = elm_tokenizer_create(gguf, out, error);
+	elm_gguf_close(gguf);
+	return status;
+}
+
+elm_status vocab_create(const vocab_spec *spec, elm_tokenizer **out, elm_error *error)
+{
+	elm__buf file = ELM__BUF_INIT;
+	elm_status status;
+
+	vocab_file(spec, &file);
+	status = vocab_read(&file, out, error);
+	elm__buf_release(&file); /* the tokenizer must not need it any more */
+	return status;
+}
+
+elm_status vocab_pieces(const elm_tokenizer *t, const char *text, unsigned flags, elm__buf *out,
+			elm_error *error)
+{
+	elm_token *tokens;
+	size_t count, i;
+	elm_status status = elm_tokenize(t, text, strlen(text), flags, &tokens, &count, error);
+
+	for (i = 0; i < count; i++) {
+		elm_gguf_string piece = elm_token_piece(t, tokens[i], true);
+
+		if (i)
+			elm__buf_putc(out, '~');
+		elm__buf_append(out, piece.data, piece.length);
+	}
+	elm_free(tokens);
+	return status;
 }
 
 static const vocab_token bpe_tokens[] = {

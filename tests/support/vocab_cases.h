@@ -26,6 +26,15 @@ typedef struct vocab_spec {
 /* Appends the GGUF file. */
 void vocab_file(const vocab_spec *spec, elm__buf *out);
 
+/* Reads the vocabulary of a file in memory, or of a specification. */
+ELM_NODISCARD elm_status vocab_read(const elm__buf *file, elm_tokenizer **out, elm_error *error);
+ELM_NODISCARD elm_status vocab_create(const vocab_spec *spec, elm_tokenizer **out,
+				      elm_error *error);
+
+/* Tokenises a text and appends the pieces, with a '~' between two. */
+ELM_NODISCARD elm_status vocab_pieces(const elm_tokenizer *t, const char *text, unsigned flags,
+				      elm__buf *out, elm_error *error);
+
 /* A vocabulary of each kind with a bit of everything: merges that compete, control and user-defined
  * tokens, characters of two and three bytes. */
 extern const vocab_spec vocab_small_bpe, vocab_small_spm;
