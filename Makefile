@@ -38,7 +38,7 @@ test: build
 	meson test -C $(BUILD) --no-rebuild --print-errorlogs
 
 bench: build
-	meson test -C $(BUILD) --no-rebuild --benchmark --verbose
+	$(BUILD)/tests/kernel/kernels --bench
 
 install: build
 	meson install -C $(BUILD) --no-rebuild
