@@ -136,7 +136,6 @@ static void descend(const shape *s, const elm__group *group, const elm__line *id
 		d = elm__group_recall(group, p.d);
 		dmin = elm__group_recall(group, p.dmin);
 		equations_solve(&e, &d, &dmin);
-		dmin = fmaxf(dmin, 0);
 	}
 }
 
