@@ -48,5 +48,6 @@ int main(int argc, char **argv)
 	folder = argv[1];
 	make_folder(folder);
 	seeds_gguf();
+	seeds_tokenizer();
 	return 0;
 }

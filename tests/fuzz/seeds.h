@@ -19,5 +19,6 @@ void seed_write(const char *corpus, const char *name, const void *data, size_t s
 void seed_fail(const char *message);
 
 void seeds_gguf(void);
+void seeds_tokenizer(void);
 
 #endif
