@@ -59,7 +59,7 @@ coverage:
 	gcovr --root . --filter src/ build-coverage
 
 format:
-	git ls-files '*.c' '*.h' | xargs clang-format -i
+	find examples include src tests -name '*.[ch]' -print0 | xargs -0 clang-format -i
 
 check:
 	scripts/check-layers.py
