@@ -8,6 +8,7 @@
 static const cli_command *const commands[] = {
 	&cli_cmd_tokenize,
 	&cli_cmd_detokenize,
+	&cli_cmd_eval,
 	&cli_cmd_help,
 	&cli_cmd_man,
 	&cli_cmd_completion,
