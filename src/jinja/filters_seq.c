@@ -186,7 +186,7 @@ static bool choose(jj_runtime *rt, jj_value self, const jj_args *args, bool by_a
 	jj_args test = *args;
 	jj_list *items;
 	jj_value part;
-	bool holds;
+	bool holds = false;
 	size_t i;
 
 	if (by_attribute) {

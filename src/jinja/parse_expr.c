@@ -670,7 +670,7 @@ jj_node *elm__jj_parse_tuple(jj_parser *p, bool without_condition)
 {
 	const jj_token *at = p->token;
 	jj_nodes items = { 0 };
-	jj_node *item;
+	jj_node *item = NULL;
 
 	if (!elm__jj_enter(p))
 		return NULL;
