@@ -2,8 +2,6 @@
 
 #include <stdint.h>
 
-#include "base/text.h"
-
 /* U+0100 to U+0143 stand for 0x00 to 0x20, 0x7f to 0xa0 and 0xad. */
 enum { MOVED = 0x100, MOVED_LOW = 33, MOVED_COUNT = 68 };
 
@@ -21,19 +19,23 @@ static int byte_of(uint32_t c)
 
 bool elm__bytes_decode(const char *text, size_t length, char *out, size_t *written)
 {
-	size_t at = 0, count = 0, n;
-	uint32_t code_point;
+	const unsigned char *s = (const unsigned char *)text;
+	size_t at = 0, count = 0;
 	int byte;
 
 	while (at < length) {
-		n = elm__utf8_decode(text + at, length - at, &code_point);
-		if (!n)
-			return false;
-		byte = byte_of(code_point);
+		uint32_t c = s[at++];
+
+		if (c >= 0x80) {
+			/* All letters behind ASCII have two bytes. */
+			if (c < 0xc2 || c > 0xdf || at == length || (s[at] & 0xc0) != 0x80)
+				return false;
+			c = (c & 0x1f) << 6 | (s[at++] & 0x3f);
+		}
+		byte = byte_of(c);
 		if (byte < 0)
 			return false;
 		out[count++] = (char)byte;
-		at += n;
 	}
 	*written = count;
 	return true;

@@ -102,6 +102,48 @@ static void pre_tokenizers_cut_as_their_models_learned(void **state)
 	check_split("qwen2", "x'\u017f b", "x~'\u017f~ b");
 }
 
+static elm_status count_bytes(void *user, size_t begin, size_t end, elm_error *error)
+{
+	*(size_t *)user += end - begin;
+	return ELM_OK;
+}
+
+/* Long runs of whatever a pattern can repeat; one that went back over them would meet its limit. */
+static void pre_tokenizers_take_long_runs(void **state)
+{
+	static const char *const names[] = { "gpt-2",  "llama-bpe",	 "qwen2",  "smollm",
+					     "falcon", "deepseek-coder", "default" };
+	static const char *const runs[] = { "a",  " ",	 "\n",		 "1",	     "!",
+					    "'",  " \n", "\r ",		 " a",	     "A1",
+					    "'s", "! ",	 "\xe3\x80\x80", "\xcc\x81", "\xff" };
+	enum { LENGTH = 1 << 18 };
+	char *text = malloc(LENGTH + 1);
+	size_t i, k, at, counted;
+
+	assert_non_null(text);
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		elm_gguf_string name = { names[i], strlen(names[i]) };
+		elm__splitter splitter;
+		elm__split split;
+
+		assert_int_equal(elm__splitter_create(&splitter, name, NULL), ELM_OK);
+		assert_int_equal(elm__split_init(&split, &splitter, NULL), ELM_OK);
+		split.word = count_bytes;
+		split.user = &counted;
+		for (k = 0; k < sizeof(runs) / sizeof(runs[0]); k++) {
+			for (at = 0; at < LENGTH; at++)
+				text[at] = runs[k][at % strlen(runs[k])];
+			text[LENGTH] = 'x';
+			counted = 0;
+			assert_int_equal(elm__split_text(&split, text, LENGTH + 1, NULL), ELM_OK);
+			assert_int_equal(counted, LENGTH + 1);
+		}
+		elm__split_release(&split);
+		elm__splitter_release(&splitter);
+	}
+	free(text);
+}
+
 static void bytes_that_are_no_character_are_symbols(void **state)
 {
 	check_split("gpt-2", "a\xff\xfe \x80", "a~\xff\xfe~ \x80");
@@ -348,6 +390,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pre_tokenizers_cut_as_their_models_learned),
+		cmocka_unit_test(pre_tokenizers_take_long_runs),
 		cmocka_unit_test(bytes_that_are_no_character_are_symbols),
 		cmocka_unit_test(vocabularies_of_other_kinds_are_refused),
 		cmocka_unit_test(damaged_vocabularies_are_refused),
