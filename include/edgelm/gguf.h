@@ -43,7 +43,7 @@ typedef struct elm_gguf_string {
 typedef struct elm_gguf_kv {
 	elm_gguf_string key; /* not empty, at most 65535 bytes */
 	elm_gguf_kind kind;
-	elm_gguf_kind element_kind; /* of an array; arrays of arrays are refused at open */
+	elm_gguf_kind element_kind; /* of an array, else `kind`; no arrays of arrays are opened */
 	uint64_t count;		    /* elements of an array, else 1 */
 	/* private: use the getters below */
 	const uint8_t *payload;
@@ -57,7 +57,8 @@ typedef struct elm_gguf_tensor {
 	uint64_t dims[ELM_GGUF_MAX_DIMS]; /* dims[0] is contiguous (the row length); unused are 1 */
 	uint64_t elements;		  /* product of dims */
 	uint64_t bytes;
-	const void *data; /* in the mapping, aligned as the file says (32 by default) */
+	const void *data; /* in the mapping; its offset in the file is a multiple of the alignment
+			     (32 by default, at least 8) */
 	uint16_t split;	  /* which file of a split model holds it */
 	uint64_t offset;  /* of data, from the start of that file */
 } elm_gguf_tensor;
@@ -83,6 +84,8 @@ ELM_API uint32_t elm_gguf_version(const elm_gguf *gguf);    /* 2 or 3 */
 ELM_API uint32_t elm_gguf_alignment(const elm_gguf *gguf);  /* of tensor data, in bytes */
 ELM_API size_t elm_gguf_split_count(const elm_gguf *gguf);  /* files, 1 if not split */
 ELM_API uint64_t elm_gguf_file_bytes(const elm_gguf *gguf); /* of all files */
+/* The path of one file, index < split count; 0 is the one that was opened. */
+ELM_API const char *elm_gguf_file_path(const elm_gguf *gguf, size_t index);
 
 /* Metadata, in file order (of the first file, for a split model). */
 ELM_API size_t elm_gguf_kv_count(const elm_gguf *gguf);
@@ -113,8 +116,8 @@ ELM_API ELM_NODISCARD elm_status elm_gguf_get_array(const elm_gguf *gguf, const 
 						    elm_error *error);
 
 /* Elements: index < kv->count is the caller's duty; a scalar is element 0. Integers and booleans
- * convert to i64 (u64 values above INT64_MAX saturate), numbers to f64; a string element of another
- * kind is empty. */
+ * convert to i64 (u64 values above INT64_MAX saturate) and f64, floats to f64; other kinds give 0.
+ * A string element of another kind is empty. */
 ELM_API int64_t elm_gguf_i64_at(const elm_gguf_kv *kv, uint64_t index);
 ELM_API double elm_gguf_f64_at(const elm_gguf_kv *kv, uint64_t index);
 ELM_API elm_gguf_string elm_gguf_string_at(const elm_gguf_kv *kv, uint64_t index);
@@ -123,10 +126,11 @@ ELM_API elm_gguf_string elm_gguf_string_at(const elm_gguf_kv *kv, uint64_t index
 ELM_API const char *elm_gguf_kind_name(elm_gguf_kind kind);
 
 /*
- * Writing, version 3. Set all metadata, then declare all tensors, then begin, then give the data of
- * the tensors in the order of their declaration, in as many pieces as you like, then finish. The
- * file appears under its path only when finish succeeds. Any call may report the first failure;
- * after it only elm_gguf_writer_free is useful.
+ * Writing, version 3. The alignment is a power of two from 8 to 2^24, usually 32. Set all metadata,
+ * then declare all tensors, then begin, then give the data of the tensors in the order of their
+ * declaration, in as many pieces as you like, then finish. The file appears under its path only
+ * when finish succeeds. Any call may report the first failure; after it only elm_gguf_writer_free
+ * is useful.
  */
 typedef struct elm_gguf_writer elm_gguf_writer;
 
@@ -153,7 +157,8 @@ ELM_API ELM_NODISCARD elm_status elm_gguf_writer_set_strings(elm_gguf_writer *wr
 							     const char *key,
 							     const elm_gguf_string *values,
 							     uint64_t count, elm_error *error);
-/* Copies an entry of an opened file, of any kind. */
+/* Copies an entry of an opened file, of any kind. Entries that describe that file and not the model
+ * (general.alignment, split.*) are left out. */
 ELM_API ELM_NODISCARD elm_status elm_gguf_writer_copy(elm_gguf_writer *writer,
 						      const elm_gguf_kv *kv, elm_error *error);
 ELM_API ELM_NODISCARD elm_status elm_gguf_writer_add_tensor(elm_gguf_writer *writer,

@@ -10,6 +10,7 @@ extern const cli_command cli_cmd_completion;
 extern const cli_command cli_cmd_detokenize;
 extern const cli_command cli_cmd_eval;
 extern const cli_command cli_cmd_help;
+extern const cli_command cli_cmd_inspect;
 extern const cli_command cli_cmd_man;
 extern const cli_command cli_cmd_tokenize;
 

@@ -153,6 +153,11 @@ uint64_t elm_gguf_file_bytes(const elm_gguf *gguf)
 	return bytes;
 }
 
+const char *elm_gguf_file_path(const elm_gguf *gguf, size_t index)
+{
+	return index ? gguf->parts[index - 1]->path : gguf->path;
+}
+
 size_t elm_gguf_kv_count(const elm_gguf *gguf)
 {
 	return gguf->kv_count;

@@ -488,6 +488,8 @@ static void test_split(void **state)
 	assert_true(*(const float *)elm_gguf_tensor_find(gguf, "d")->data == 2);
 	assert_true(*(const float *)elm_gguf_tensor_find(gguf, "a")->data == 0);
 	assert_true(elm_gguf_file_bytes(gguf) > 3 * 100);
+	assert_string_equal(elm_gguf_file_path(gguf, 0), first);
+	assert_string_equal(elm_gguf_file_path(gguf, 2), third);
 	gguf_walk(gguf);
 	elm_gguf_close(gguf);
 
