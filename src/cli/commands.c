@@ -9,6 +9,7 @@ static const cli_command *const commands[] = {
 	&cli_cmd_inspect,
 	&cli_cmd_tokenize,
 	&cli_cmd_detokenize,
+	&cli_cmd_chat_template,
 	&cli_cmd_eval,
 	&cli_cmd_help,
 	&cli_cmd_man,

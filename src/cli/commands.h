@@ -6,6 +6,7 @@
 
 extern const cli_command cli_root;
 
+extern const cli_command cli_cmd_chat_template;
 extern const cli_command cli_cmd_completion;
 extern const cli_command cli_cmd_detokenize;
 extern const cli_command cli_cmd_eval;
