@@ -55,6 +55,11 @@ ELM_BEGIN_DECLS
  */
 ELM_API ELM_NODISCARD elm_status elm_model_open(const char *path, const elm_model_options *options,
 						elm_model **out, elm_error *error);
+/* The same from an opened file, which the model owns from here on: it is closed with it, and also
+ * when this fails. */
+ELM_API ELM_NODISCARD elm_status elm_model_open_gguf(elm_gguf *gguf,
+						     const elm_model_options *options,
+						     elm_model **out, elm_error *error);
 /* Only after all its sessions are gone. NULL allowed. */
 ELM_API void elm_model_close(elm_model *model);
 

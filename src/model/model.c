@@ -63,28 +63,37 @@ static elm_status fill_info(elm_model *model, elm_error *error)
 elm_status elm_model_open(const char *path, const elm_model_options *options, elm_model **out,
 			  elm_error *error)
 {
-	uint32_t mask = UINT32_MAX;
-	elm_status status = ELM_OK;
-	elm_model *model;
+	elm_gguf *gguf;
+	elm_status status = elm_gguf_open(path, &gguf, error);
 
 	*out = NULL;
+	return status == ELM_OK ? elm_model_open_gguf(gguf, options, out, error) : status;
+}
+
+elm_status elm_model_open_gguf(elm_gguf *gguf, const elm_model_options *options, elm_model **out,
+			       elm_error *error)
+{
+	elm_model *model = elm__calloc(1, sizeof(*model));
+	uint32_t mask = UINT32_MAX;
+	elm_status status = ELM_OK;
+
+	*out = NULL;
+	if (!model) {
+		elm_gguf_close(gguf);
+		return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory for a model");
+	}
+	model->gguf = gguf;
+	elm__arena_init(&model->arena, 0);
 	if (options && options->isa)
 		status = elm__cpu_parse_tier(options->isa, &mask, error);
-	if (status != ELM_OK)
-		return status;
-	model = elm__calloc(1, sizeof(*model));
-	if (!model)
-		return elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory", path);
-	elm__arena_init(&model->arena, 0);
 	elm__kernels_init(&model->kernels, elm__cpu_detect() & mask);
-	status = elm_gguf_open(path, &model->gguf, error);
 	if (status == ELM_OK)
-		status = elm__hparams_read(&model->hparams, model->gguf, &model->arena, error);
+		status = elm__hparams_read(&model->hparams, gguf, &model->arena, error);
 	if (status == ELM_OK)
-		status = elm__weights_bind(&model->weights, &model->hparams, model->gguf,
-					   &model->arena, error);
+		status = elm__weights_bind(&model->weights, &model->hparams, gguf, &model->arena,
+					   error);
 	if (status == ELM_OK)
-		status = elm_tokenizer_create(model->gguf, &model->tokenizer, error);
+		status = elm_tokenizer_create(gguf, &model->tokenizer, error);
 	if (status == ELM_OK)
 		status = fill_info(model, error);
 	if (status == ELM_OK)

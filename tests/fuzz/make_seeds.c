@@ -48,6 +48,7 @@ int main(int argc, char **argv)
 	folder = argv[1];
 	make_folder(folder);
 	seeds_gguf();
+	seeds_model();
 	seeds_tokenizer();
 	return 0;
 }

@@ -243,7 +243,9 @@ static void test_unknown_isa(void **state)
 	elm_error error = { 0 };
 	elm_model *model;
 
-	assert_int_equal(elm_model_open("none", &options, &model, &error), ELM_ERR_ARGUMENT);
+	tiny_model_write(&(tiny_model){ 0 }, temp_path("isa.gguf"));
+	assert_int_equal(elm_model_open(temp_path("isa.gguf"), &options, &model, &error),
+			 ELM_ERR_ARGUMENT);
 	assert_contains(error.text, "\"z80\"");
 	assert_contains(error.text, "scalar");
 }
