@@ -117,7 +117,8 @@ static int create_beside(char *temporary, size_t length)
 		for (size_t i = 1; i <= 6; i++, rest /= 36)
 			temporary[length + i] = digits[rest % 36];
 		temporary[length + 7] = '\0';
-		fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		/* Readable too, so that it can be filled through a mapping. */
+		fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 		if (fd >= 0 || errno != EEXIST)
 			break;
 	}

@@ -108,11 +108,13 @@ static const float *layer_vector(binder *b, uint32_t layer, const char *suffix, 
 	return vector(b, length, optional);
 }
 
-/* Rows [first, first + rows) of a matrix that is not packed. */
+/* Rows [first, first + rows) of a matrix that is not packed; of none where binding has failed. */
 static elm__matrix rows_of(const elm__matrix *m, uint32_t first, uint32_t rows)
 {
 	elm__matrix part = *m;
 
+	if (!m->rows)
+		return part;
 	part.data = (const char *)m->data + first * m->row_bytes;
 	part.rows = rows;
 	return part;
