@@ -46,7 +46,7 @@ void elm__activations_place(elm__activations *x, const elm__kernels *kernels, un
 	x->q8_low = take(&next, q16, blocks * ELM__Q8_BLOCK);
 	x->q8_scale = take(&next, q8, blocks * sizeof(float));
 	x->q8_sum = take(&next, q8, blocks * 2 * sizeof(float));
-	x->q16_sum = take(&next, q16, blocks * 2 * sizeof(float));
+	x->q8_low_sum = take(&next, q16, blocks * 2 * sizeof(float));
 	x->bf16 = take(&next, bf16, bf16_bytes);
 	x->bf16_split = take(&next, split, 2 * bf16_bytes);
 }

@@ -51,8 +51,8 @@ typedef struct elm__matrix {
  * above ELM__Q8_TINY is zero.
  *
  * ELM__FORM_Q16: the same and a second plane, x = q8_scale[k] * (q8 + q8_low / 254), so that
- * nothing noticeable is lost; q16_sum holds the sums of the term in parentheses. For products with
- * one row, where arithmetic is free while weights arrive from memory.
+ * nothing noticeable is lost; q8_low_sum is to q8_low what q8_sum is to q8. For products with one
+ * row, where arithmetic is free while weights arrive from memory.
  *
  * ELM__FORM_BF16: rounded to bfloat16. ELM__FORM_BF16_SPLIT: the sum of two bfloat16 numbers, for
  * weights that are not quantised.
@@ -63,7 +63,7 @@ enum {
 	ELM__FORM_BF16 = 4,
 	ELM__FORM_Q16 = 8, /* includes ELM__FORM_Q8 */
 	ELM__FORM_BF16_SPLIT = 16,
-	ELM__Q8_ROWS = 4   /* rows are padded to a multiple of this, except a single one */
+	ELM__Q8_ROWS = 4 /* rows are padded to a multiple of this, except a single one */
 };
 
 #define ELM__Q8_TINY 0x1p-100f
@@ -74,7 +74,7 @@ typedef struct elm__activations {
 	const float *f32; /* rows x cols, f32_stride floats apart: always there */
 	size_t f32_stride;
 	int8_t *q8, *q8_low;
-	float *q8_scale, *q8_sum, *q16_sum;
+	float *q8_scale, *q8_sum, *q8_low_sum;
 	/* The layout is the kernel's own: bf16_bytes of bf16, twice that of bf16_split. */
 	void *bf16, *bf16_split;
 } elm__activations;

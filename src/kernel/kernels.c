@@ -4,6 +4,9 @@
 #include "kernel/kernel.h"
 #include "kernel/kv.h"
 #include "kernel/ref/ref.h"
+#ifdef __x86_64__
+#include "kernel/x86/x86.h"
+#endif
 
 void elm__kernels_ref(elm__kernels *table)
 {
@@ -13,9 +16,23 @@ void elm__kernels_ref(elm__kernels *table)
 	elm__ref_attention_init(table);
 }
 
+/* From the lowest to the highest: each overrides what it does better. */
+static const struct tier {
+	uint32_t need;
+	void (*init)(elm__kernels *table);
+} tiers[] = {
+#ifdef ELM__BUILD_AVX512
+	{ ELM__CPU_AVX2 | ELM__CPU_AVX512 | ELM__CPU_AVX512VNNI, elm__kernels_avx512 },
+#endif
+	{ 0, NULL } /* a table is never empty */
+};
+
 void elm__kernels_init(elm__kernels *table, uint32_t mask)
 {
 	elm__kernels_ref(table);
+	for (size_t i = 0; i < sizeof(tiers) / sizeof(tiers[0]); i++)
+		if ((mask & tiers[i].need) == tiers[i].need && tiers[i].init)
+			tiers[i].init(table);
 	table->features = mask;
 	table->name = elm__cpu_tier_name(mask);
 }

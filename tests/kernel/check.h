@@ -74,6 +74,9 @@ void fill(check *c, float *x, size_t n, int kind);
 /* Blocks with any codes and finite scales of all sizes and signs; `blocks` of them. */
 void random_blocks(check *c, elm_type type, void *out, size_t blocks);
 
+/* Sets the minimum of blocks that have one to zero. */
+void remove_minimum(elm_type type, void *data, size_t blocks);
+
 /* --- memory with canaries behind it --- */
 
 /* Zeroed, aligned to ELM__KERNEL_ALIGN; ends the program when memory runs out. */

@@ -4,7 +4,8 @@
  * the rounded inputs, so what is measured is the arithmetic alone.
  *
  * Bound: every product and sum may be rounded to float once per block of 32, relative to the
- * largest weight of its block of 256; for the bf16 form both factors are rounded to 8 bits.
+ * largest weight of its block of 256, or to what that is a difference of in types with a minimum;
+ * for the bf16 form both factors are rounded to 8 bits.
  */
 #include <math.h>
 #include <stdio.h>
@@ -122,16 +123,36 @@ static double input(const product *p, size_t i, size_t j)
 	return p->x.f32[i * p->x.f32_stride + j];
 }
 
+/* Row r as floats, and the size of each: |scale * code| + |offset|. */
+static bool decode_row(const product *p, size_t r, float *weights, float *sizes)
+{
+	const elm_type_info *info = elm_type_get(p->native.type);
+	size_t cols = p->native.cols, blocks = cols / info->block_elements;
+	const uint8_t *row = (const uint8_t *)p->data + r * p->native.row_bytes;
+	uint8_t *copy = guarded(p->native.row_bytes);
+	bool ok;
+
+	memcpy(copy, row, p->native.row_bytes);
+	remove_minimum(p->native.type, copy, blocks);
+	ok = !elm__dequantize_row(p->native.type, row, weights, cols) &&
+	     !elm__dequantize_row(p->native.type, copy, sizes, cols);
+	release(copy);
+	for (size_t j = 0; j < cols; j++)
+		sizes[j] = fabsf(sizes[j]) + fabsf(sizes[j] - weights[j]);
+	return ok;
+}
+
 /* Row r of the weights against all inputs. */
-static void check_row(const product *p, check *c, size_t r, float *weights)
+static void check_row(const product *p, check *c, size_t r, float *weights, float *sizes)
 {
 	size_t cols = p->native.cols;
 	double unit = 0x1p-24 * (8 + (double)cols / 32);
 
 	if (p->forms & ELM__FORM_BF16)
 		unit += 0x1p-8;
-	if (elm__dequantize_row(p->native.type, (const char *)p->data + r * p->native.row_bytes,
-				weights, cols)) {
+	if (p->forms & ELM__FORM_BF16_SPLIT)
+		unit += 0x1p-15;
+	if (!decode_row(p, r, weights, sizes)) {
 		fail(c, "the reference refuses %s with %zu columns",
 		     elm_type_get(p->native.type)->name, cols);
 		return;
@@ -146,7 +167,7 @@ static void check_row(const product *p, check *c, size_t r, float *weights)
 			for (size_t j = begin; j < cols && j < begin + 256; j++) {
 				sum += (double)weights[j] * input(p, i, j);
 				inputs += fabs(input(p, i, j));
-				largest = fmax(largest, fabs((double)weights[j]));
+				largest = fmax(largest, (double)sizes[j]);
 			}
 			magnitude += largest * inputs;
 		}
@@ -186,16 +207,17 @@ static void check_one(check *c, elm_type type, bool packed, size_t m)
 	size_t cols = info->block_elements * (1 + random_below(c, info->block_elements == 1  ? 300 :
 								  info->block_elements == 32 ? 12 :
 											       3));
-	float *weights = guarded(cols * sizeof(float));
+	float *weights = guarded(cols * sizeof(float)), *sizes = guarded(cols * sizeof(float));
 	product p;
 
 	product_init(&p, c, type, rows, cols, m, packed);
 	product_run(&p, c);
 	for (size_t r = 0; r < rows; r++)
-		check_row(&p, c, r, weights);
+		check_row(&p, c, r, weights, sizes);
 	check_guards(&p, c);
 	product_release(&p);
 	release(weights);
+	release(sizes);
 }
 
 static void check_matmul(check *c)

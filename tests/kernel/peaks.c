@@ -8,7 +8,7 @@
 #include "check.h"
 #include "cpu/cpu.h"
 
-enum { FMA_LOOPS = 400000, CHAINS = 12 };
+enum { LOOPS = 400000, CHAINS = 12 };
 
 typedef struct reading {
 	const uint64_t *memory;
@@ -61,11 +61,11 @@ static void read_member(void *user, unsigned index, unsigned count)
 	r->sink = read_words(r->memory + begin, n);
 }
 
-/* --- multiply-adds: each function does FMA_LOOPS * CHAINS vector operations --- */
+/* --- multiply-adds: registers 0 to 11 accumulate, 12 and 13 are the operands --- */
 
 typedef struct arithmetic {
 	void (*run)(void);
-	double operations; /* per vector operation, 2 for a multiply-add */
+	double operations; /* of one vector operation, 2 for a multiply-add */
 } arithmetic;
 
 static void arithmetic_member(void *user, unsigned index, unsigned count)
@@ -75,37 +75,58 @@ static void arithmetic_member(void *user, unsigned index, unsigned count)
 	a->run();
 }
 
+/* Repeats `text` for \\r = 0 to 11, LOOPS times; the registers hold zeros, set by `zero` for r up
+ * to
+ * 13. Written as assembly because a compiler that keeps one accumulator in memory would measure
+ * something else. */
+#define ELM_REPEAT(zero, text, end, ...)                                                       \
+	uint64_t turns = LOOPS;                                                                \
+	__asm__ volatile(".irp r,0,1,2,3,4,5,6,7,8,9,10,11,12,13\n\t" zero "\n\t.endr\n"       \
+			 "1:\n\t.irp r,0,1,2,3,4,5,6,7,8,9,10,11\n\t" text "\n\t.endr\n\t" end \
+			 : "+r"(turns)                                                         \
+			 :                                                                     \
+			 : "cc", __VA_ARGS__)
+
 #if defined(__x86_64__)
 
-/* The empty assembly makes each accumulator's value needed in every turn, at no cost. */
-#define DEFINE_PEAK(name, isa, vector, zero, constraint, operation)               \
-	__attribute__((target(isa))) static void name(void)                       \
-	{                                                                         \
-		vector sum[CHAINS], a = zero, b = zero;                           \
-                                                                                  \
-		__asm__ volatile("" : "+" constraint(a), "+" constraint(b));      \
-		for (int j = 0; j < CHAINS; j++)                                  \
-			sum[j] = zero;                                            \
-		for (int i = 0; i < FMA_LOOPS; i++)                               \
-			_Pragma("GCC unroll 12") for (int j = 0; j < CHAINS; j++) \
-			{                                                         \
-				sum[j] = operation;                               \
-				__asm__ volatile("" : "+" constraint(sum[j]));    \
-			}                                                         \
-	}
+#define ELM_X86(zero, text)                                                                    \
+	ELM_REPEAT(zero, text, "decq %0\n\tjnz 1b", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",    \
+		   "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", \
+		   "xmm14")
 
-DEFINE_PEAK(fma_sse, "sse4.1", __m128, _mm_setzero_ps(), "x", _mm_add_ps(sum[j], _mm_mul_ps(a, b)))
-DEFINE_PEAK(fma_avx2, "avx2,fma", __m256, _mm256_setzero_ps(), "x", _mm256_fmadd_ps(a, b, sum[j]))
-DEFINE_PEAK(fma_avx512, "avx512f", __m512, _mm512_setzero_ps(), "v", _mm512_fmadd_ps(a, b, sum[j]))
-DEFINE_PEAK(int8_avx2, "avx2", __m256i, _mm256_setzero_si256(), "x",
-	    _mm256_add_epi32(sum[j], _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), b)))
-DEFINE_PEAK(int8_avx512, "avx512f,avx512vnni", __m512i, _mm512_setzero_si512(), "v",
-	    _mm512_dpbusd_epi32(sum[j], a, b))
-#if defined(__GNUC__) && (__GNUC__ >= 11)
-DEFINE_PEAK(int8_avxvnni, "avx2,avxvnni", __m256i, _mm256_setzero_si256(), "x",
-	    _mm256_dpbusd_avx_epi32(sum[j], a, b))
-#define HAVE_AVXVNNI 1
-#endif
+static void fma_sse(void)
+{
+	ELM_X86("xorps %%xmm\\r, %%xmm\\r",
+		"movaps %%xmm12, %%xmm14\n\tmulps %%xmm13, %%xmm14\n\taddps %%xmm14, %%xmm\\r");
+}
+
+static void fma_avx2(void)
+{
+	ELM_X86("vxorps %%xmm\\r, %%xmm\\r, %%xmm\\r", "vfmadd231ps %%ymm12, %%ymm13, %%ymm\\r");
+}
+
+static void fma_avx512(void)
+{
+	ELM_X86("vxorps %%xmm\\r, %%xmm\\r, %%xmm\\r", "vfmadd231ps %%zmm12, %%zmm13, %%zmm\\r");
+}
+
+static void int8_avx2(void)
+{
+	ELM_X86("vxorps %%xmm\\r, %%xmm\\r, %%xmm\\r",
+		"vpmaddubsw %%ymm12, %%ymm13, %%ymm14\n\tvpmaddwd %%ymm12, %%ymm14, %%ymm14\n\t"
+		"vpaddd %%ymm14, %%ymm\\r, %%ymm\\r");
+}
+
+static void int8_avxvnni(void)
+{
+	ELM_X86("vxorps %%xmm\\r, %%xmm\\r, %%xmm\\r",
+		"%{vex%} vpdpbusd %%ymm12, %%ymm13, %%ymm\\r");
+}
+
+static void int8_avx512(void)
+{
+	ELM_X86("vxorps %%xmm\\r, %%xmm\\r, %%xmm\\r", "vpdpbusd %%zmm12, %%zmm13, %%zmm\\r");
+}
 
 static void choose(uint32_t features, arithmetic *fma, arithmetic *int8)
 {
@@ -115,36 +136,39 @@ static void choose(uint32_t features, arithmetic *fma, arithmetic *int8)
 		*fma = (arithmetic){ fma_avx2, 16 };
 		*int8 = (arithmetic){ int8_avx2, 64 };
 	}
-#ifdef HAVE_AVXVNNI
 	if (features & ELM__CPU_AVXVNNI)
 		*int8 = (arithmetic){ int8_avxvnni, 64 };
-#endif
 	if (features & ELM__CPU_AVX512)
 		*fma = (arithmetic){ fma_avx512, 32 };
 	if (features & ELM__CPU_AVX512VNNI)
 		*int8 = (arithmetic){ int8_avx512, 128 };
 }
 
-#else
+#elif defined(__aarch64__)
 
-static void fma_generic(void)
+#define ELM_ARM(text)                                                                            \
+	ELM_REPEAT("movi v\\r\\().4s, #0", text, "subs %0, %0, #1\n\tb.ne 1b", "v0", "v1", "v2", \
+		   "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13")
+
+static void fma_neon(void)
 {
-	float sum[4 * CHAINS] = { 0 }, factor[4] = { 0 };
+	ELM_ARM("fmla v\\r\\().4s, v12.4s, v13.4s");
+}
 
-	__asm__ volatile("" : : "r"(factor) : "memory");
-	for (int i = 0; i < FMA_LOOPS; i++) {
-		for (int j = 0; j < 4 * CHAINS; j++)
-			sum[j] = __builtin_fmaf(factor[j % 4], factor[3 - j % 4], sum[j]);
-		__asm__ volatile("" : : "r"(sum) : "memory");
-	}
+static void int8_dotprod(void)
+{
+	ELM_ARM(".arch_extension dotprod\n\tsdot v\\r\\().4s, v12.16b, v13.16b");
 }
 
 static void choose(uint32_t features, arithmetic *fma, arithmetic *int8)
 {
-	*fma = (arithmetic){ fma_generic, 8 };
-	*int8 = (arithmetic){ NULL, 0 };
+	*fma = (arithmetic){ fma_neon, 8 };
+	*int8 = features & ELM__CPU_DOTPROD ? (arithmetic){ int8_dotprod, 32 } :
+					      (arithmetic){ NULL, 0 };
 }
 
+#else
+#error "write the loop of multiply-adds for this processor"
 #endif
 
 static double rate(elm__pool *pool, const arithmetic *a)
@@ -153,7 +177,7 @@ static double rate(elm__pool *pool, const arithmetic *a)
 
 	if (!a->run)
 		return 0;
-	return a->operations * FMA_LOOPS * CHAINS * elm__pool_count(pool) /
+	return a->operations * LOOPS * CHAINS * elm__pool_count(pool) /
 	       fastest(&b, arithmetic_member, (void *)a) * 1e-9;
 }
 

@@ -26,7 +26,7 @@ static void compare(check *c, const elm__activations *want, const elm__activatio
 
 		if (form == ELM__FORM_Q16)
 			same = same && !memcmp(want->q8_low + 32 * k, got->q8_low + 32 * k, 32) &&
-			       same_floats(want->q16_sum + 2 * k, got->q16_sum + 2 * k, 2);
+			       same_floats(want->q8_low_sum + 2 * k, got->q8_low_sum + 2 * k, 2);
 		if (!same)
 			fail(c, "form %u, %zu rows, %zu columns, inputs %d: block %zu, row %zu",
 			     form, want->rows, want->cols, kind, k / elm__q8_rows(want->rows),

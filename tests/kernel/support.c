@@ -144,6 +144,16 @@ void random_blocks(check *c, elm_type type, void *out, size_t blocks)
 	}
 }
 
+void remove_minimum(elm_type type, void *data, size_t blocks)
+{
+	size_t bytes = elm_type_get(type)->block_bytes;
+	int at[2];
+
+	half_offsets(type, at);
+	for (size_t b = 0; b < blocks && at[1] >= 0; b++)
+		memset((char *)data + b * bytes + at[1], 0, sizeof(uint16_t));
+}
+
 void *guarded(size_t bytes)
 {
 	char *memory = elm__malloc_aligned(ELM__KERNEL_ALIGN, bytes + GUARD_BYTES);

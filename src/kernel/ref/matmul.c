@@ -117,7 +117,7 @@ void elm__ref_quantize(elm__activations *x, unsigned form, size_t block, size_t 
 	for (size_t i = 0; i < ELM__Q8_BLOCK; i++)
 		x->q8_low[k * ELM__Q8_BLOCK + i] = (int8_t)low[i];
 	for (size_t h = 0; h < 2; h++)
-		x->q16_sum[2 * k + h] = (float)sum[h] + (float)low_sum[h] * ELM__Q16_STEP;
+		x->q8_low_sum[2 * k + h] = (float)low_sum[h];
 }
 
 static void prepare(elm__activations *x, unsigned form, size_t row0, size_t row1)

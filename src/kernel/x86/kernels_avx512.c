@@ -1,0 +1,11 @@
+/* Built with AVX-512 F, BW, VL, DQ, CD, VBMI and VNNI. */
+#include "kernel/x86/vec_avx512.h"
+#include "kernel/x86/x86.h"
+
+#define DEQUANTIZE elm__dequant_avx2
+#include "kernel/x86/matmul.h"
+
+void elm__kernels_avx512(elm__kernels *table)
+{
+	matmul_init(table);
+}

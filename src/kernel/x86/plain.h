@@ -1,0 +1,210 @@
+/*
+ * plain.h: products with rows as they lie in GGUF, in floats, for the vectors of one tier (include
+ * its vec_*.h first). F32, F16 and BF16 always take this way, quantised types when they are not
+ * packed.
+ *
+ * Several rows of inputs: a panel of ROWS weight rows and DEPTH inputs is turned into floats, in
+ * the first-level cache, and multiplied with all inputs; the register tile is ROWS x INPUTS dot
+ * products along the columns.
+ */
+#ifndef ELM_KERNEL_X86_PLAIN_H
+#define ELM_KERNEL_X86_PLAIN_H
+
+#include "kernel/dequant.h"
+#include "kernel/kernel.h"
+#include "quant/half.h"
+
+enum {
+	ROWS = 4,
+	INPUTS = LANES == 16 ? 4 : 2,
+	DEPTH = 1024,	 /* columns of a panel: a multiple of every block */
+	PLAIN_CHUNK = 96 /* rows of inputs; with DEPTH floats each they stay in the second level */
+};
+
+/* --- one row of inputs --- */
+
+INLINE vf load_plain(elm_type type, const uint8_t *row, size_t i)
+{
+	const float *f32 = (const float *)(const void *)row;
+	const uint16_t *half = (const uint16_t *)(const void *)row;
+
+	return type == ELM_TYPE_F32 ? vf_load(f32 + i) :
+	       type == ELM_TYPE_F16 ? vf_half((const uint8_t *)(half + i)) :
+				      vf_bf16(half + i);
+}
+
+static float load_plain_one(elm_type type, const uint8_t *row, size_t i)
+{
+	const float *f32 = (const float *)(const void *)row;
+	const uint16_t *half = (const uint16_t *)(const void *)row;
+
+	return type == ELM_TYPE_F32 ? f32[i] :
+	       type == ELM_TYPE_F16 ? elm__f16_to_f32(half[i]) :
+				      elm__bf16_to_f32(half[i]);
+}
+
+/* The dot product of one row; rows lie in sequence, so fetching ahead runs into the next one. */
+INLINE float dot_plain(elm_type type, const uint8_t *row, const float *x, size_t cols)
+{
+	const size_t size = type == ELM_TYPE_F32 ? 4 : 2, step = (size_t)4 * LANES;
+	vf sum[4] = { vf_set(0), vf_set(0), vf_set(0), vf_set(0) };
+	float last = 0;
+	size_t i = 0;
+
+	for (; i + step <= cols; i += step) {
+		for (size_t at = 0; at < step * size; at += 64)
+			_mm_prefetch((const char *)row + i * size + 3072 + at, _MM_HINT_T0);
+		for (size_t j = 0; j < 4; j++)
+			sum[j] = vf_fma(load_plain(type, row, i + j * LANES),
+					vf_load(x + i + j * LANES), sum[j]);
+	}
+	for (; i + LANES <= cols; i += LANES)
+		sum[0] = vf_fma(load_plain(type, row, i), vf_load(x + i), sum[0]);
+	for (; i < cols; i++)
+		last += load_plain_one(type, row, i) * x[i];
+	return vf_sum(vf_add(vf_add(sum[0], sum[1]), vf_add(sum[2], sum[3]))) + last;
+}
+
+INLINE void rows_plain(elm_type type, const elm__matrix *m, const float *x, float *y, size_t row0,
+		       size_t row1)
+{
+	const uint8_t *data = m->data;
+
+	for (size_t r = row0; r < row1; r++)
+		y[r] = dot_plain(type, data + r * m->row_bytes, x, m->cols);
+}
+
+/* --- several rows of inputs --- */
+
+/* out[r * INPUTS + i]: products of ROWS rows of floats with INPUTS inputs over n columns. */
+static void dot_tile(const float *const w[ROWS], const float *const x[INPUTS], size_t n,
+		     float out[ROWS * INPUTS])
+{
+	vf sum[ROWS][INPUTS];
+	size_t k = 0;
+
+	for (int r = 0; r < ROWS; r++)
+		for (int i = 0; i < INPUTS; i++)
+			sum[r][i] = vf_set(0);
+	for (; k + LANES <= n; k += LANES) {
+		vf row[ROWS];
+
+		for (int r = 0; r < ROWS; r++)
+			row[r] = vf_load(w[r] + k);
+		for (int i = 0; i < INPUTS; i++) {
+			vf input = vf_load(x[i] + k);
+
+			for (int r = 0; r < ROWS; r++)
+				sum[r][i] = vf_fma(row[r], input, sum[r][i]);
+		}
+	}
+	for (int r = 0; r < ROWS; r++)
+		for (int i = 0; i < INPUTS; i++)
+			out[r * INPUTS + i] = vf_sum(sum[r][i]);
+	for (; k < n; k++)
+		for (int r = 0; r < ROWS; r++)
+			for (int i = 0; i < INPUTS; i++)
+				out[r * INPUTS + i] += w[r][k] * x[i][k];
+}
+
+/* Columns [k, k + n) of ROWS rows (the last one repeated past row1) as floats; those of F32 where
+ * they are, others in `panel`. */
+static void load_panel(const elm__matrix *m, elm__dequant_fn dequantize, size_t r, size_t row1,
+		       size_t k, size_t n, float *panel, const float *w[ROWS])
+{
+	const elm_type_info *info = elm_type_get(m->type);
+
+	for (size_t j = 0; j < ROWS; j++) {
+		size_t row = r + j < row1 ? r + j : row1 - 1;
+		const uint8_t *from = (const uint8_t *)m->data + row * m->row_bytes +
+				      k / info->block_elements * info->block_bytes;
+
+		if (m->type == ELM_TYPE_F32) {
+			w[j] = (const float *)(const void *)from;
+			continue;
+		}
+		w[j] = panel + j * DEPTH;
+		if (r + j < row1)
+			dequantize(from, panel + j * DEPTH, n);
+		else
+			w[j] = w[j - 1];
+	}
+}
+
+/* One panel with inputs [i0, i1). Sums are added to y unless this is the first piece of the row. */
+static void multiply_panel(const elm__activations *x, const float *const w[ROWS], size_t i0,
+			   size_t i1, size_t k, size_t n, float *y, size_t y_stride, size_t rows)
+{
+	for (size_t i = i0; i < i1; i += INPUTS) {
+		const float *input[INPUTS];
+		float out[ROWS * INPUTS];
+
+		for (size_t j = 0; j < INPUTS; j++)
+			input[j] = x->f32 + (i + j < i1 ? i + j : i1 - 1) * x->f32_stride + k;
+		dot_tile(w, input, n, out);
+		for (size_t j = 0; j < INPUTS && i + j < i1; j++)
+			for (size_t r = 0; r < rows; r++) {
+				float *at = y + (i + j) * y_stride + r;
+
+				*at = (k ? *at : 0) + out[r * INPUTS + j];
+			}
+	}
+}
+
+static void panels(const elm__matrix *m, elm__dequant_fn dequantize, const elm__activations *x,
+		   float *y, size_t y_stride, size_t row0, size_t row1, float *scratch)
+{
+	for (size_t i = 0; i < x->rows; i += PLAIN_CHUNK)
+		for (size_t k = 0; k < m->cols; k += DEPTH)
+			for (size_t r = row0; r < row1; r += ROWS) {
+				size_t n = m->cols - k < DEPTH ? m->cols - k : DEPTH;
+				size_t end = x->rows - i < PLAIN_CHUNK ? x->rows : i + PLAIN_CHUNK;
+				const float *w[ROWS];
+
+				load_panel(m, dequantize, r, row1, k, n, scratch, w);
+				multiply_panel(x, w, i, end, k, n, y + r, y_stride,
+					       row1 - r < ROWS ? row1 - r : ROWS);
+			}
+}
+
+/* A quantised row and one row of inputs, by way of floats. */
+static void rows_decoded(const elm__matrix *m, elm__dequant_fn dequantize, const float *x, float *y,
+			 size_t row0, size_t row1, float *scratch)
+{
+	const elm_type_info *info = elm_type_get(m->type);
+
+	for (size_t r = row0; r < row1; r++) {
+		const uint8_t *row = (const uint8_t *)m->data + r * m->row_bytes;
+
+		y[r] = 0;
+		for (size_t k = 0; k < m->cols; k += DEPTH) {
+			size_t n = m->cols - k < DEPTH ? m->cols - k : DEPTH;
+
+			dequantize(row + k / info->block_elements * info->block_bytes, scratch, n);
+			y[r] += dot_plain(ELM_TYPE_F32, (const uint8_t *)scratch, x + k, n);
+		}
+	}
+}
+
+static size_t plain_scratch(void)
+{
+	return ROWS * DEPTH * sizeof(float);
+}
+
+static void multiply_plain(const elm__dequant_fn dequantize[ELM_TYPE_LIMIT], const elm__matrix *m,
+			   const elm__activations *x, float *y, size_t y_stride, size_t row0,
+			   size_t row1, float *scratch)
+{
+	if (x->rows > 1)
+		panels(m, dequantize[m->type], x, y, y_stride, row0, row1, scratch);
+	else if (m->type == ELM_TYPE_F32)
+		rows_plain(ELM_TYPE_F32, m, x->f32, y, row0, row1);
+	else if (m->type == ELM_TYPE_F16)
+		rows_plain(ELM_TYPE_F16, m, x->f32, y, row0, row1);
+	else if (m->type == ELM_TYPE_BF16)
+		rows_plain(ELM_TYPE_BF16, m, x->f32, y, row0, row1);
+	else
+		rows_decoded(m, dequantize[m->type], x->f32, y, row0, row1, scratch);
+}
+
+#endif

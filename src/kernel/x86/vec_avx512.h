@@ -1,0 +1,186 @@
+/* vec_avx512.h: the vectors of weights.h and products.h in 512 bits: AVX-512 with VBMI and VNNI. */
+#ifndef ELM_KERNEL_X86_VEC_AVX512_H
+#define ELM_KERNEL_X86_VEC_AVX512_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	LANES = 16,
+	GROUPS = 2,	   /* groups of LANES rows that share one pass over the inputs */
+	TILE = 4,	   /* inputs whose sums are kept in registers */
+	DOT_STEP = 1,	   /* quads that vi_dot is best given at once, where there is a choice */
+	SIGNED_WEIGHTS = 0 /* VPDPBUSD reads unsigned weights */
+};
+
+typedef __m512i vi; /* LANES x 4 bytes, or LANES int32 */
+typedef __m512 vf;  /* LANES floats */
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vi vi_load(const void *from)
+{
+	return _mm512_loadu_si512(from);
+}
+
+INLINE vi vi_set8(int value)
+{
+	return _mm512_set1_epi8((char)value);
+}
+
+INLINE vi vi_set32(int value)
+{
+	return _mm512_set1_epi32(value);
+}
+
+/* The four bytes at `from` in all lanes. */
+INLINE vi vi_spread(const int8_t *from)
+{
+	return _mm512_set1_epi32(*(const int32_t *)(const void *)from);
+}
+
+/* Sixteen bytes for vi_lookup. */
+INLINE vi vi_table(const void *from)
+{
+	return _mm512_broadcast_i32x4(_mm_loadu_si128(from));
+}
+
+INLINE vi vi_lookup(vi table, vi index)
+{
+	return _mm512_shuffle_epi8(table, index);
+}
+
+INLINE vi vi_and(vi a, vi b)
+{
+	return _mm512_and_si512(a, b);
+}
+
+INLINE vi vi_xor(vi a, vi b)
+{
+	return _mm512_xor_si512(a, b);
+}
+
+/* a | (b & mask) */
+INLINE vi vi_merge(vi a, vi b, vi mask)
+{
+	return _mm512_ternarylogic_epi32(a, b, mask, 0xf8);
+}
+
+/* Bytes shifted by n (negative: left); bits come in from the neighbour byte, for a mask to remove.
+ */
+INLINE vi vi_shift(vi a, int n)
+{
+	return n > 0 ? _mm512_srli_epi16(a, (unsigned)n) :
+	       n < 0 ? _mm512_slli_epi16(a, (unsigned)-n) :
+		       a;
+}
+
+/* LANES bytes as int32. */
+INLINE vi vi_widen_u8(const uint8_t *from)
+{
+	return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
+}
+
+INLINE vi vi_widen_s8(const uint8_t *from)
+{
+	return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
+}
+
+INLINE vi vi_shift32(vi a, int n)
+{
+	return n > 0 ? _mm512_srli_epi32(a, (unsigned)n) :
+	       n < 0 ? _mm512_slli_epi32(a, (unsigned)-n) :
+		       a;
+}
+
+INLINE vi vi_sub32(vi a, vi b)
+{
+	return _mm512_sub_epi32(a, b);
+}
+
+INLINE vf vf_from_int(vi a)
+{
+	return _mm512_cvtepi32_ps(a);
+}
+
+INLINE vf vf_from_bits(vi a)
+{
+	return _mm512_castsi512_ps(a);
+}
+
+INLINE vi vi_from_bits(vf a)
+{
+	return _mm512_castps_si512(a);
+}
+
+/* LANES halves as floats. */
+INLINE vf vf_half(const uint8_t *from)
+{
+	return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)from));
+}
+
+INLINE vf vf_load(const float *from)
+{
+	return _mm512_loadu_ps(from);
+}
+
+INLINE void vf_store(float *to, vf a)
+{
+	_mm512_storeu_ps(to, a);
+}
+
+INLINE vf vf_set(float value)
+{
+	return _mm512_set1_ps(value);
+}
+
+INLINE vf vf_mul(vf a, vf b)
+{
+	return _mm512_mul_ps(a, b);
+}
+
+INLINE vf vf_add(vf a, vf b)
+{
+	return _mm512_add_ps(a, b);
+}
+
+INLINE vf vf_sub(vf a, vf b)
+{
+	return _mm512_sub_ps(a, b);
+}
+
+/* a * b + c */
+INLINE vf vf_fma(vf a, vf b, vf c)
+{
+	return _mm512_fmadd_ps(a, b, c);
+}
+
+/* scale * (bits - MAGIC), see products.h. */
+INLINE vf vf_unmagic(vi bits, vf scale)
+{
+	return vf_fma(vf_from_bits(bits), scale, vf_mul(scale, vf_set(-0x1.8p23f)));
+}
+
+INLINE vf vf_bf16(const uint16_t *from)
+{
+	__m256i half = _mm256_loadu_si256((const __m256i *)(const void *)from);
+
+	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
+INLINE float vf_sum(vf a)
+{
+	return _mm512_reduce_add_ps(a);
+}
+
+/* sum + the dot products of the 4-byte lanes of n quads of weights with inputs at x. */
+INLINE vi vi_dot(vi sum, const vi *weights, const int8_t *x, int n, int range)
+{
+	(void)range;
+	for (int q = 0; q < n; q++)
+		sum = _mm512_dpbusd_epi32(sum, weights[q], vi_spread(x + 4 * q));
+	return sum;
+}
+
+#endif
