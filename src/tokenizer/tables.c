@@ -40,12 +40,11 @@ elm_status elm__pair_table_init(elm__pair_table *table, elm__arena *arena, uint3
 }
 
 elm_status elm__pair_insert(elm__pair_table *table, elm_token left, elm_token right, uint32_t rank,
-			    elm_token merged, bool *added, elm_error *error)
+			    elm_token merged, elm_error *error)
 {
 	uint32_t l = (uint32_t)left, r = (uint32_t)right, probe;
 	uint32_t at = (uint32_t)(elm__hash_pair(l, r) >> table->shift);
 
-	*added = false;
 	for (probe = 0; probe < LONGEST_PROBE; probe++, at++) {
 		elm__pair_slot *slot = &table->slots[at & table->mask];
 
@@ -54,7 +53,6 @@ elm_status elm__pair_insert(elm__pair_table *table, elm_token left, elm_token ri
 			slot->right = r;
 			slot->rank = rank;
 			slot->merged_1 = (uint32_t)merged + 1;
-			*added = true;
 			return ELM_OK;
 		}
 		if (slot->left == l && slot->right == r)

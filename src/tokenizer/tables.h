@@ -91,15 +91,21 @@ static inline const elm__pair_slot *elm__pair_find(const elm__pair_table *table,
 	}
 }
 
+/* Asks for the memory that looking up the pair will need. */
+static inline void elm__pair_prefetch(const elm__pair_table *table, elm_token left, elm_token right)
+{
+	__builtin_prefetch(
+		&table->slots[elm__hash_pair((uint32_t)left, (uint32_t)right) >> table->shift]);
+}
+
 /* Empty tables for up to `count` entries, from the arena. */
 ELM_NODISCARD elm_status elm__text_table_init(elm__text_table *table, elm__arena *arena,
 					      uint32_t count, elm_error *error);
 ELM_NODISCARD elm_status elm__pair_table_init(elm__pair_table *table, elm__arena *arena,
 					      uint32_t count, elm_error *error);
 
-/* Adds an entry; *added is false, and nothing changes, when the pair is there already. */
+/* Adds an entry; nothing changes when the pair is there already. */
 ELM_NODISCARD elm_status elm__pair_insert(elm__pair_table *table, elm_token left, elm_token right,
-					  uint32_t rank, elm_token merged, bool *added,
-					  elm_error *error);
+					  uint32_t rank, elm_token merged, elm_error *error);
 
 #endif

@@ -230,12 +230,11 @@ static size_t make_piece(const elm_tokenizer *t, elm_gguf_string text, elm_token
 	return length;
 }
 
-static elm_status insert_text(elm_tokenizer *t, elm_token token, elm_error *error)
+static elm_status insert_text(elm_tokenizer *t, elm_token token, uint64_t hash, elm_error *error)
 {
 	enum { LONGEST_PROBE = 1024 };
 	elm__token *entry = &t->tokens[token];
 	const char *piece = elm__piece(t, token);
-	uint64_t hash = elm__hash_bytes(piece, entry->length);
 	uint32_t at = (uint32_t)hash, tag = (uint32_t)(hash >> 32), probe;
 
 	for (probe = 0; probe < LONGEST_PROBE; probe++, at++) {
@@ -245,14 +244,38 @@ static elm_status insert_text(elm_tokenizer *t, elm_token token, elm_error *erro
 		if (other == ELM_TOKEN_NONE) {
 			slot->tag = tag;
 			slot->token_1 = (uint32_t)token + 1;
-			entry->flags |= ELM__TOKEN_MERGEABLE;
 			return ELM_OK;
 		}
 		if (slot->tag == tag && t->tokens[other].length == entry->length &&
-		    !memcmp(elm__piece(t, other), piece, entry->length))
-			return ELM_OK; /* of equal texts the first token stays */
+		    !memcmp(elm__piece(t, other), piece, entry->length)) {
+			/* Of equal texts the first token stays. */
+			entry->flags &= (uint8_t)~ELM__TOKEN_MERGEABLE;
+			return ELM_OK;
+		}
 	}
 	return elm_error_set(error, ELM_ERR_FORMAT, "the tokens are made to collide in a table");
+}
+
+/* Makes the mergeable tokens known by their text. The table is larger than caches, so the place of
+ * a token is asked for some tokens ahead. */
+static elm_status index_texts(elm_tokenizer *t, elm_error *error)
+{
+	enum { AHEAD = 16 };
+	uint64_t hashes[AHEAD];
+	elm_status status = elm__text_table_init(&t->texts, &t->arena, t->count, error);
+	uint32_t i;
+
+	for (i = 0; i < t->count + AHEAD && !status; i++) {
+		uint64_t *hash = &hashes[i % AHEAD];
+
+		if (i >= AHEAD && t->tokens[i - AHEAD].flags & ELM__TOKEN_MERGEABLE)
+			status = insert_text(t, (elm_token)(i - AHEAD), *hash, error);
+		if (i < t->count && t->tokens[i].flags & ELM__TOKEN_MERGEABLE) {
+			*hash = elm__hash_bytes(elm__piece(t, (elm_token)i), t->tokens[i].length);
+			__builtin_prefetch(&t->texts.slots[(uint32_t)*hash & t->texts.mask], 1);
+		}
+	}
+	return status;
 }
 
 static elm_status allocate_tokens(elm_tokenizer *t, const vocab_source *source, elm_error *error)
@@ -278,7 +301,7 @@ static elm_status allocate_tokens(elm_tokenizer *t, const vocab_source *source, 
 		t->priority = elm__arena_calloc(&t->arena, t->count, sizeof(*t->priority));
 	if (!t->tokens || !t->pieces || (source->scores && !t->priority))
 		return elm_error_set(error, ELM_ERR_NO_MEMORY, "no memory for %u tokens", t->count);
-	return elm__text_table_init(&t->texts, &t->arena, t->count, error);
+	return ELM_OK;
 }
 
 /* Scores in an order in which the best is the lowest number; never the one that means "no pair". */
@@ -310,7 +333,9 @@ static elm_status read_tokens(elm_tokenizer *t, const vocab_source *source, elm_
 	elm_status status = allocate_tokens(t, source, error);
 
 	t->words_separable = true;
-	for (i = 0; i < t->count && !status; i++) {
+	if (status)
+		return status;
+	for (i = 0; i < t->count; i++) {
 		elm_gguf_string text = elm_gguf_string_at(source->tokens, i);
 		elm_token_kind kind = kind_at(source, i);
 		elm__token *token = &t->tokens[i];
@@ -333,11 +358,11 @@ static elm_status read_tokens(elm_tokenizer *t, const vocab_source *source, elm_
 				t->words_separable = false;
 			if (length > t->longest_mergeable)
 				t->longest_mergeable = (uint32_t)length;
-			status = insert_text(t, (elm_token)i, error);
+			token->flags |= ELM__TOKEN_MERGEABLE;
 		}
 		offset += (uint32_t)length;
 	}
-	return status;
+	return index_texts(t, error);
 }
 
 /* Which token spells each byte: "<0x0A>" in SPM, the letter of the byte alphabet in BPE. */
@@ -388,43 +413,120 @@ static elm_token find_merged(const elm_tokenizer *t, const char *text, size_t le
 	return elm__vocab_find(t, text, length);
 }
 
+/* A merge on its way into the table. */
+typedef struct merge_entry {
+	size_t begin, left_length, right_length; /* in the decoded texts */
+	uint64_t left_hash, right_hash;
+	uint32_t rank;
+	elm_token left, right, merged;
+} merge_entry;
+
+/*
+ * Reading merges waits for memory more than for anything else, as each looks up three places in
+ * tables that no cache holds. So they go in batches, step by step, and each step asks for the
+ * memory of the next one.
+ */
+enum { MERGE_BATCH = 32 };
+
+typedef struct merge_batch {
+	merge_entry entries[MERGE_BATCH];
+	size_t count;
+	elm__buf text; /* decoded: left and right of each, one after the other */
+} merge_batch;
+
+/* Splits "left right" and decodes both; false when it is no such pair. */
+static bool add_merge(merge_batch *batch, const elm_tokenizer *t, elm_gguf_string pair,
+		      uint32_t rank)
+{
+	const char *space = pair.length ? memchr(pair.data + 1, ' ', pair.length - 1) : NULL;
+	size_t first = space ? (size_t)(space - pair.data) : 0;
+	merge_entry *m = &batch->entries[batch->count];
+	char *out;
+
+	if (!space || !elm__buf_reserve(&batch->text, pair.length))
+		return false;
+	m->begin = batch->text.length;
+	m->rank = rank;
+	out = batch->text.data + m->begin;
+	if (!elm__bytes_decode(pair.data, first, out, &m->left_length) ||
+	    !elm__bytes_decode(space + 1, pair.length - first - 1, out + m->left_length,
+			       &m->right_length))
+		return false;
+	m->left_hash = elm__hash_bytes(out, m->left_length);
+	m->right_hash = elm__hash_bytes(out + m->left_length, m->right_length);
+	__builtin_prefetch(&t->texts.slots[(uint32_t)m->left_hash & t->texts.mask]);
+	__builtin_prefetch(&t->texts.slots[(uint32_t)m->right_hash & t->texts.mask]);
+	batch->text.length += m->left_length + m->right_length;
+	batch->count++;
+	return true;
+}
+
+static void prefetch_token(const elm_tokenizer *t, uint64_t hash)
+{
+	uint32_t token_1 = t->texts.slots[(uint32_t)hash & t->texts.mask].token_1;
+
+	if (token_1)
+		__builtin_prefetch(&t->tokens[token_1 - 1]);
+}
+
+/* Puts the batch into the table and empties it; adds to *ignored. */
+static elm_status flush_merges(elm_tokenizer *t, merge_batch *batch, elm_token *last,
+			       uint32_t *ignored, elm_error *error)
+{
+	elm_status status = ELM_OK;
+	size_t i;
+
+	for (i = 0; i < batch->count; i++) {
+		prefetch_token(t, batch->entries[i].left_hash);
+		prefetch_token(t, batch->entries[i].right_hash);
+	}
+	for (i = 0; i < batch->count; i++) {
+		merge_entry *m = &batch->entries[i];
+		const char *text = batch->text.data + m->begin;
+
+		m->merged = ELM_TOKEN_NONE;
+		m->left = elm__vocab_find_hashed(t, text, m->left_length, m->left_hash);
+		m->right = elm__vocab_find_hashed(t, text + m->left_length, m->right_length,
+						  m->right_hash);
+		if (m->left != ELM_TOKEN_NONE && m->right != ELM_TOKEN_NONE)
+			m->merged = find_merged(t, text, m->left_length + m->right_length, *last);
+		if (m->merged == ELM_TOKEN_NONE) {
+			++*ignored;
+			continue;
+		}
+		*last = m->merged;
+		elm__pair_prefetch(&t->pairs, m->left, m->right);
+	}
+	for (i = 0; i < batch->count && !status; i++) {
+		const merge_entry *m = &batch->entries[i];
+
+		if (m->merged != ELM_TOKEN_NONE)
+			status = elm__pair_insert(&t->pairs, m->left, m->right, m->rank, m->merged,
+						  error);
+	}
+	batch->count = 0;
+	elm__buf_clear(&batch->text);
+	return status;
+}
+
 static elm_status read_merges(elm_tokenizer *t, const vocab_source *source, elm_error *error)
 {
 	uint32_t count = (uint32_t)source->merges->count, rank, ignored = 0;
-	elm_token left, right, merged = ELM_TOKEN_NONE;
-	elm__buf text = ELM__BUF_INIT;
+	elm_token last = ELM_TOKEN_NONE;
+	merge_batch batch = { .count = 0 };
 	elm_status status = elm__pair_table_init(&t->pairs, &t->arena, count, error);
 
 	for (rank = 0; rank < count && !status; rank++) {
-		elm_gguf_string pair = elm_gguf_string_at(source->merges, rank);
-		const char *space =
-			pair.length ? memchr(pair.data + 1, ' ', pair.length - 1) : NULL;
-		size_t first = space ? (size_t)(space - pair.data) : 0, left_length, right_length;
-		elm_token made = ELM_TOKEN_NONE;
-		bool added = false;
-
-		elm__buf_clear(&text);
-		if (!elm__buf_reserve(&text, pair.length)) {
-			status = elm__buf_status(&text, error);
-			break;
-		}
-		if (space && elm__bytes_decode(pair.data, first, text.data, &left_length) &&
-		    elm__bytes_decode(space + 1, pair.length - first - 1, text.data + left_length,
-				      &right_length)) {
-			left = elm__vocab_find(t, text.data, left_length);
-			right = elm__vocab_find(t, text.data + left_length, right_length);
-			if (left != ELM_TOKEN_NONE && right != ELM_TOKEN_NONE)
-				made = find_merged(t, text.data, left_length + right_length,
-						   merged);
-		}
-		if (made == ELM_TOKEN_NONE) {
+		if (!add_merge(&batch, t, elm_gguf_string_at(source->merges, rank), rank)) {
+			status = elm__buf_status(&batch.text, error);
 			ignored++;
-			continue;
 		}
-		merged = made;
-		status = elm__pair_insert(&t->pairs, left, right, rank, merged, &added, error);
+		if (batch.count == MERGE_BATCH && !status)
+			status = flush_merges(t, &batch, &last, &ignored, error);
 	}
-	elm__buf_release(&text);
+	if (!status)
+		status = flush_merges(t, &batch, &last, &ignored, error);
+	elm__buf_release(&batch.text);
 	if (ignored && !status)
 		elm_log(ELM_LOG_WARN,
 			"%s: %u of %u merges speak of tokens that are not in the vocabulary; they "

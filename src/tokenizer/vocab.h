@@ -70,17 +70,13 @@ static inline const char *elm__piece(const elm_tokenizer *t, elm_token token)
 	return t->pieces + t->tokens[token].offset;
 }
 
-/* The mergeable token of exactly these bytes, or ELM_TOKEN_NONE. */
-static inline elm_token elm__vocab_find(const elm_tokenizer *t, const char *text, size_t length)
+/* The mergeable token of exactly these bytes, whose hash is given, or ELM_TOKEN_NONE. */
+static inline elm_token elm__vocab_find_hashed(const elm_tokenizer *t, const char *text,
+					       size_t length, uint64_t hash)
 {
-	uint64_t hash;
-	uint32_t at, tag;
+	uint32_t at = (uint32_t)hash, tag = (uint32_t)(hash >> 32);
 
-	if (length > t->longest_mergeable)
-		return ELM_TOKEN_NONE;
-	hash = elm__hash_bytes(text, length);
-	tag = (uint32_t)(hash >> 32);
-	for (at = (uint32_t)hash;; at++) {
+	for (;; at++) {
 		const elm__text_slot *slot = &t->texts.slots[at & t->texts.mask];
 		elm_token token = (elm_token)slot->token_1 - 1;
 
@@ -90,6 +86,13 @@ static inline elm_token elm__vocab_find(const elm_tokenizer *t, const char *text
 		    !memcmp(elm__piece(t, token), text, length))
 			return token;
 	}
+}
+
+static inline elm_token elm__vocab_find(const elm_tokenizer *t, const char *text, size_t length)
+{
+	if (length > t->longest_mergeable)
+		return ELM_TOKEN_NONE;
+	return elm__vocab_find_hashed(t, text, length, elm__hash_bytes(text, length));
 }
 
 #endif
