@@ -13,6 +13,7 @@ extern const cli_command cli_cmd_eval;
 extern const cli_command cli_cmd_help;
 extern const cli_command cli_cmd_inspect;
 extern const cli_command cli_cmd_man;
+extern const cli_command cli_cmd_run;
 extern const cli_command cli_cmd_tokenize;
 
 #endif

@@ -1,5 +1,7 @@
 #include "cli/model_options.h"
 
+#include <edgelm/log.h>
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,21 +27,47 @@ const cli_option cli_model_options[] = {
 	{ "isa", 0, CLI_TEXT(cli_model_settings, isa), "TIER", "processor instructions to use",
 	  .default_text = "the best that this machine has" },
 	{ "no-engine-cache", 0, CLI_FLAG(cli_model_settings, no_engine_cache), NULL,
-	  "use the model file as it is, neither reading nor writing an engine file" },
+	  "neither read nor write an engine file; what has to be rearranged stays in memory" },
 	{ 0 },
 };
+
+typedef struct opening {
+	cli_progress progress;
+	const volatile int *interrupted;
+} opening;
+
+static bool show_opening(void *user, uint64_t done, uint64_t total)
+{
+	opening *o = user;
+
+	cli_progress_update(&o->progress, done >> 20, total >> 20, "MiB");
+	return *o->interrupted != 0;
+}
 
 elm_model *cli_open_model(const cli_context *cli, const char *path,
 			  const cli_model_settings *settings)
 {
-	elm_model_options options = { .isa = settings->isa };
+	opening state = { .interrupted = cli_interrupt_watch() };
+	elm_model_options options = { .isa = settings->isa,
+				      .progress = show_opening,
+				      .progress_user = &state };
+	char folder[4096];
 	elm_error error = { 0 };
 	elm_model *model;
 
+	if (!settings->no_engine_cache) {
+		if (!elm_engine_cache_default(folder, sizeof(folder), &error))
+			options.engine_cache = folder;
+		else
+			elm_log(ELM_LOG_INFO, "%s", error.text);
+	}
+	cli_progress_start(&state.progress, cli, "rearranging weights for this processor");
 	if (elm_model_open(path, &options, &model, &error)) {
+		cli_progress_end(&state.progress);
 		cli_fail_error(cli, &error);
 		return NULL;
 	}
+	cli_progress_end(&state.progress);
 	return model;
 }
 
