@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -59,6 +61,22 @@ static bool is_large_u64(const elm_gguf_kv *kv, uint64_t index, uint64_t *value)
 	return *value > INT64_MAX;
 }
 
+/* The fewest digits that give the same number again. */
+static void put_real(elm__buf *out, double number, bool single)
+{
+	char text[32];
+
+	for (int digits = single ? 6 : 15; digits <= 17; digits++) {
+		double back;
+
+		snprintf(text, sizeof(text), "%.*g", digits, number);
+		back = strtod(text, NULL);
+		if (single ? (float)back == (float)number : back == number)
+			break;
+	}
+	elm__buf_puts(out, text);
+}
+
 static void put_element(elm__buf *out, const elm_gguf_kv *kv, uint64_t index)
 {
 	uint64_t large;
@@ -67,10 +85,8 @@ static void put_element(elm__buf *out, const elm_gguf_kv *kv, uint64_t index)
 		cli_put_quoted(out, elm_gguf_string_at(kv, index), SHOWN_BYTES);
 	else if (kv->element_kind == ELM_GGUF_BOOL)
 		elm__buf_puts(out, elm_gguf_i64_at(kv, index) ? "true" : "false");
-	else if (kv->element_kind == ELM_GGUF_F32)
-		elm__buf_printf(out, "%.9g", elm_gguf_f64_at(kv, index));
-	else if (kv->element_kind == ELM_GGUF_F64)
-		elm__buf_printf(out, "%.17g", elm_gguf_f64_at(kv, index));
+	else if (kv->element_kind == ELM_GGUF_F32 || kv->element_kind == ELM_GGUF_F64)
+		put_real(out, elm_gguf_f64_at(kv, index), kv->element_kind == ELM_GGUF_F32);
 	else if (is_large_u64(kv, index, &large))
 		elm__buf_printf(out, "%" PRIu64, large);
 	else

@@ -8,7 +8,7 @@
 #include "cli/display.h"
 #include "cli/inspection.h"
 
-enum { TEXT_ELEMENTS = 8, SIZE_TEXT = 32, MAX_CONTEXT = 1 << 30, MAX_BATCH = 1 << 16 };
+enum { TEXT_ELEMENTS = 8, SIZE_TEXT = 32, MAX_CONTEXT = 1 << 28, MAX_BATCH = 1 << 16 };
 
 typedef struct settings {
 	const char *model;

@@ -5,6 +5,7 @@
  * structure it stands, so that every refusal can say file, entry, name and byte. Tables grow as
  * entries are found to be there; a count in the file allocates nothing.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,8 @@ typedef struct cursor {
 	uint64_t start;	     /* where the entry begins */
 	const char *name;    /* of the entry, once it is known to be printable */
 	size_t name_length;
+	bool in_array; /* of strings: `element` is the one being read */
+	uint64_t element;
 	elm_error *error;
 	elm_status status;
 } cursor;
@@ -87,13 +90,16 @@ static size_t bytes_left(const cursor *c)
 static const uint8_t *take(cursor *c, const char *field, uint64_t size)
 {
 	const uint8_t *bytes;
+	char element[48] = "";
 
 	if (size > bytes_left(c)) {
+		if (c->in_array)
+			snprintf(element, sizeof(element), " %llu of the array",
+				 (unsigned long long)c->element);
 		fail(c, ELM_ERR_FORMAT,
-		     "%s at byte %zu needs %llu bytes but the file ends after %zu; it is cut off "
-		     "or "
-		     "damaged, fetch it again",
-		     field, c->at, (unsigned long long)size, bytes_left(c));
+		     "%s%s at byte %zu needs %llu bytes but only %zu are left; the file is cut off "
+		     "or damaged, fetch it again",
+		     field, element, c->at, (unsigned long long)size, bytes_left(c));
 		return NULL;
 	}
 	bytes = c->gguf->data + c->at;
@@ -176,16 +182,18 @@ static bool take_string_array(cursor *c, elm_gguf_kv *kv)
 	elm_gguf_string string;
 	uint64_t *offsets;
 
-	for (uint64_t i = 0; i < kv->count; i++)
-		if (!take_string(c, "string of the array", &string))
+	c->in_array = true;
+	for (c->element = 0; c->element < kv->count; c->element++)
+		if (!take_string(c, "string", &string))
 			return false;
+	c->in_array = false;
 	offsets = elm__arena_calloc(&c->gguf->arena, (size_t)kv->count, sizeof(*offsets));
 	if (!offsets)
 		return out_of_memory(c);
 	c->at = begin;
 	for (uint64_t i = 0; i < kv->count; i++) {
 		offsets[i] = c->at - begin;
-		if (!take_string(c, "string of the array", &string))
+		if (!take_string(c, "string", &string))
 			return false;
 	}
 	kv->string_offsets = offsets;

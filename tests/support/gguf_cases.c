@@ -84,7 +84,7 @@ const gguf_case gguf_cases[] = {
 	{ "strings-overflow", HEADER(0, 1) "k:9:k 4:8 8:2305843009213693953 s:x", BAD, "'k'",
 	  "2305843009213693953 elements cannot fit" },
 	{ "strings-cut-off", HEADER(0, 1) "k:9:k 4:8 8:2 s:one 8:4 r:two", BAD, "'k'",
-	  "string of the array at byte 68 needs 4" },
+	  "string 1 of the array at byte 68 needs 4 bytes but only 3 are left" },
 	{ "missing-entry", HEADER(0, 2) "k:8:k s:long-enough-for-another", BAD,
 	  "metadata entry 1 at byte 68", "key at byte 68" },
 
