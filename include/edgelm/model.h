@@ -32,14 +32,16 @@ typedef struct elm_model_info {
 /*
  * Most weight types compute fastest when their rows are rearranged for the processor. That is done
  * when a model is opened for the first time, and kept in an engine file that later opens map in no
- * time (see docs/FORMAT-ENGINE.md). Where no folder is given or the disk is full, it is done in
- * private memory.
+ * time (see docs/FORMAT-ENGINE.md). One that lies beside the model is used first, then that of the
+ * cache folder, where it is made if need be. With neither folder nor file given, or on a full disk,
+ * the weights are rearranged in private memory.
  *
- * `progress` is called from the calling thread while weights are rearranged; returning true ends
- * the open with ELM_ERR_CANCELLED.
+ * `progress` is called from the calling thread while weights are rearranged, with bytes; returning
+ * true ends the open with ELM_ERR_CANCELLED.
  */
 typedef struct elm_model_options {
 	const char *isa; /* a tier of `--isa`, NULL or "native" for the best that the machine has */
+	const char *engine_file;     /* this engine file and no other, made if need be; or NULL */
 	const char *engine_cache;    /* folder of engine files, created if need be; NULL: none */
 	uint64_t engine_cache_limit; /* bytes that the folder may hold; 0: 16 GiB */
 	bool (*progress)(void *user, uint64_t done, uint64_t total);
@@ -70,6 +72,11 @@ ELM_API const elm_gguf *elm_model_gguf(const elm_model *model);
 ELM_API const char *elm_model_isa(const elm_model *model); /* the tier in use */
 /* The engine file that is mapped, NULL when there is none. */
 ELM_API const char *elm_model_engine_path(const elm_model *model);
+/* True when opening the model has written that file. */
+ELM_API bool elm_model_engine_built(const elm_model *model);
+/* Compares the whole engine file with its checksums. ELM_ERR_NOT_FOUND when none is mapped,
+ * ELM_ERR_FORMAT when it is damaged. */
+ELM_API ELM_NODISCARD elm_status elm_model_engine_verify(const elm_model *model, elm_error *error);
 
 /*
  * The folder that programs use for engine files unless told otherwise: $EDGELM_CACHE, or

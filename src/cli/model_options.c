@@ -26,6 +26,9 @@ const cli_option cli_model_options[] = {
 	  "how keys and values are kept; q8_0 takes half the memory of f16", .choices = kv_types },
 	{ "isa", 0, CLI_TEXT(cli_model_settings, isa), "TIER", "processor instructions to use",
 	  .default_text = "the best that this machine has" },
+	{ "engine", 0, CLI_FILE(cli_model_settings, engine_file), "FILE",
+	  "use this engine file, and make it where it is missing",
+	  .default_text = "beside the model or in the folder that edgelm cache-dir prints" },
 	{ "no-engine-cache", 0, CLI_FLAG(cli_model_settings, no_engine_cache), NULL,
 	  "neither read nor write an engine file; what has to be rearranged stays in memory" },
 	{ 0 },
@@ -49,6 +52,7 @@ elm_model *cli_open_model(const cli_context *cli, const char *path,
 {
 	opening state = { .interrupted = cli_interrupt_watch() };
 	elm_model_options options = { .isa = settings->isa,
+				      .engine_file = settings->engine_file,
 				      .progress = show_opening,
 				      .progress_user = &state };
 	char folder[4096];

@@ -10,7 +10,7 @@
 typedef struct cli_model_settings {
 	int64_t context, threads, batch;
 	int kv_type; /* index in cli_kv_types */
-	const char *isa;
+	const char *isa, *engine_file;
 	bool no_engine_cache;
 } cli_model_settings;
 

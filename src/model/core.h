@@ -5,6 +5,7 @@
 #include <edgelm/model.h>
 
 #include "base/file.h"
+#include "model/pack.h"
 #include "model/weights.h"
 
 struct elm_model {
@@ -15,7 +16,10 @@ struct elm_model {
 	elm__weights weights;
 	elm__kernels kernels;
 	elm_model_info info;
-	elm__map engine;	 /* the mapped engine file, or */
+	elm__map engine;     /* the mapped engine file, or */
+	elm__pack_plan plan; /* what of the weights is packed, and where */
+	uint64_t engine_key;
+	bool engine_built;
 	const char *engine_path; /* of it, in the arena */
 	void *packed;		 /* packed weights in private memory */
 	size_t packed_bytes;	 /* of that memory */

@@ -198,9 +198,10 @@ elm_status elm__engine_path(const elm_gguf *gguf, const char *folder, const elm_
 
 /* --- packing --- */
 
-static elm_status pack_in_memory(elm_model *model, const elm__pack_plan *plan,
-				 const elm_model_options *options, elm_error *error)
+static elm_status pack_in_memory(elm_model *model, const elm_model_options *options,
+				 elm_error *error)
 {
+	const elm__pack_plan *plan = &model->plan;
 	elm_status status;
 
 	model->packed = elm__pages_alloc(plan->bytes);
@@ -216,58 +217,102 @@ static elm_status pack_in_memory(elm_model *model, const elm__pack_plan *plan,
 	return status;
 }
 
-/* Maps the engine file, after building it where it is missing or unusable. */
-static elm_status map_engine(elm_model *model, const elm__pack_plan *plan,
-			     const elm_model_options *options, elm_error *error)
+/* Maps one engine file, if it is there and right. */
+static elm_status map_engine(elm_model *model, const char *path, elm_error *error)
 {
-	uint64_t key = elm__engine_key(model->gguf), limit = options->engine_cache_limit;
-	elm_error why = { 0 };
-	const char *path;
 	const void *region;
-	elm_status status = elm__engine_path(model->gguf, options->engine_cache, plan, key,
-					     &model->arena, &path, error);
+	elm_status status = elm__engine_open(path, &model->plan, model->engine_key, &model->engine,
+					     &region, error);
 
 	if (status != ELM_OK)
 		return status;
-	status = elm__engine_open(path, plan, key, &model->engine, &region, &why);
-	if (status != ELM_OK) {
-		if (status != ELM_ERR_NOT_FOUND)
-			elm_log(ELM_LOG_WARN, "%s; building it again", why.text);
-		status = make_folder(options->engine_cache, error);
-		if (status == ELM_OK)
-			status = elm__engine_write(path, plan, key, options->progress,
-						   options->progress_user, error);
-		if (status == ELM_OK &&
-		    elm_engine_cache_prune(options->engine_cache, limit ? limit : default_limit,
-					   path, NULL, &why) != ELM_OK)
-			elm_log(ELM_LOG_WARN, "%s", why.text);
-		if (status == ELM_OK)
-			status = elm__engine_open(path, plan, key, &model->engine, &region, error);
+	model->engine_path = elm__arena_strndup(&model->arena, path, strlen(path));
+	if (!model->engine_path) {
+		elm__map_release(&model->engine);
+		return elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory", path);
 	}
-	if (status != ELM_OK)
-		return status;
 	note_use(path);
-	model->engine_path = path;
-	elm__pack_bind(plan, region);
+	elm__pack_bind(&model->plan, region);
 	return ELM_OK;
+}
+
+/* Maps an engine file after building it where it is missing or unusable. */
+static elm_status build_engine(elm_model *model, const char *path, const elm_model_options *options,
+			       elm_error *error)
+{
+	elm_error why = { 0 };
+	elm_status status = map_engine(model, path, &why);
+
+	if (status == ELM_OK)
+		return ELM_OK;
+	if (status != ELM_ERR_NOT_FOUND)
+		elm_log(ELM_LOG_WARN, "%s; building it again", why.text);
+	status = elm__engine_write(path, &model->plan, model->engine_key, options->progress,
+				   options->progress_user, error);
+	if (status == ELM_OK)
+		status = map_engine(model, path, error);
+	model->engine_built = status == ELM_OK;
+	return status;
+}
+
+static elm_status use_cache(elm_model *model, const elm_model_options *options, elm_error *error)
+{
+	const char *folder = options->engine_cache, *path, *slash;
+	uint64_t limit = options->engine_cache_limit;
+	elm_error why = { 0 };
+	elm_status status;
+	char *beside;
+
+	slash = strrchr(elm_gguf_path(model->gguf), '/');
+	beside = slash ? elm__strndup(elm_gguf_path(model->gguf),
+				      (size_t)(slash - elm_gguf_path(model->gguf))) :
+			 elm__strdup(".");
+	if (!beside)
+		return elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory", folder);
+	status = elm__engine_path(model->gguf, beside, &model->plan, model->engine_key,
+				  &model->arena, &path, error);
+	elm__free(beside);
+	if (status != ELM_OK || map_engine(model, path, &why) == ELM_OK)
+		return status;
+	status = elm__engine_path(model->gguf, folder, &model->plan, model->engine_key,
+				  &model->arena, &path, error);
+	if (status == ELM_OK)
+		status = make_folder(folder, error);
+	if (status == ELM_OK)
+		status = build_engine(model, path, options, error);
+	if (status == ELM_OK && model->engine_built &&
+	    elm_engine_cache_prune(folder, limit ? limit : default_limit, path, NULL, &why) !=
+		    ELM_OK)
+		elm_log(ELM_LOG_WARN, "%s", why.text);
+	return status;
 }
 
 elm_status elm__model_pack(elm_model *model, const elm_model_options *options, elm_error *error)
 {
 	elm_error why = { 0 };
-	elm__pack_plan plan;
-	elm_status status = elm__pack_plan_make(&plan, &model->weights, &model->hparams,
+	elm_status status = elm__pack_plan_make(&model->plan, &model->weights, &model->hparams,
 						&model->kernels, &model->arena, error);
 
-	if (status != ELM_OK || !plan.bytes)
+	if (status != ELM_OK || !model->plan.bytes)
 		return status;
+	model->engine_key = elm__engine_key(model->gguf);
+	if (options && options->engine_file) /* asked for by name: failing is failing */
+		return build_engine(model, options->engine_file, options, error);
 	if (options && options->engine_cache) {
-		status = map_engine(model, &plan, options, &why);
+		status = use_cache(model, options, &why);
 		if (status == ELM_OK)
 			return ELM_OK;
 		if (status == ELM_ERR_CANCELLED)
 			return elm_error_set(error, status, "%s", why.text);
 		elm_log(ELM_LOG_WARN, "%s; packing the weights in memory instead", why.text);
 	}
-	return pack_in_memory(model, &plan, options, error);
+	return pack_in_memory(model, options, error);
+}
+
+elm_status elm_model_engine_verify(const elm_model *model, elm_error *error)
+{
+	if (!model->engine_path)
+		return elm_error_set(error, ELM_ERR_NOT_FOUND, "%s: no engine file is in use",
+				     elm_gguf_path(model->gguf));
+	return elm__engine_verify(model->engine_path, &model->plan, model->engine_key, error);
 }

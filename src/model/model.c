@@ -142,3 +142,8 @@ const char *elm_model_engine_path(const elm_model *model)
 {
 	return model->engine_path;
 }
+
+bool elm_model_engine_built(const elm_model *model)
+{
+	return model->engine_built;
+}

@@ -85,7 +85,8 @@ static void fill_member(void *user, unsigned index, unsigned count)
 
 		if (group >= plan->groups || atomic_load(&f->cancelled))
 			return;
-		if (!index && f->progress && f->progress(f->user, group, plan->groups))
+		if (!index && f->progress &&
+		    f->progress(f->user, plan->bytes / plan->groups * group, plan->bytes))
 			atomic_store(&f->cancelled, true);
 		for (; group < end && group < plan->groups; group++) {
 			const elm__pack_entry *entry;

@@ -34,7 +34,7 @@ ELM_NODISCARD elm_status elm__pack_plan_make(elm__pack_plan *plan, elm__weights 
 
 /*
  * Packs everything into `region` with the cores that are worth using. `progress` (may be NULL) is
- * called from the calling thread with the groups done; when it returns true, the rest is left
+ * called from the calling thread with bytes; when it returns true, the rest is left
  * undone and ELM_ERR_CANCELLED returned.
  */
 typedef bool elm__pack_progress(void *user, uint64_t done, uint64_t total);
