@@ -21,18 +21,20 @@ static void occupy_standard_descriptors(void)
 			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-/* Output that did not arrive is a failure: a full disk must not look like success. */
+/* Output that did not arrive is a failure: a full disk must not look like success. A command that
+ * failed has said why. */
 static int close_output(int code)
 {
-	int failed = ferror(stdout);
+	bool failed = ferror(stdout);
 
 	errno = 0;
-	if (fclose(stdout) != 0 || failed) {
-		fprintf(stderr, "edgelm: cannot write to standard output%s%s\n", errno ? ": " : "",
-			errno ? strerror(errno) : "");
-		return code == CLI_DONE ? CLI_FAILED : code;
-	}
-	return code;
+	if (fclose(stdout) != 0)
+		failed = true;
+	if (!failed || code != CLI_DONE)
+		return code;
+	fprintf(stderr, "edgelm: cannot write to standard output%s%s\n", errno ? ": " : "",
+		errno ? strerror(errno) : "");
+	return CLI_FAILED;
 }
 
 int main(int argc, char **argv)

@@ -45,14 +45,19 @@ int cli_usage(const cli_context *cli, const char *format, ...)
 	return CLI_USAGE;
 }
 
+static int fail_output(const cli_context *cli)
+{
+	return cli_fail(cli, "cannot write to standard output: %s", strerror(errno));
+}
+
 int cli_print_text(const cli_context *cli, elm__buf *text)
 {
 	int code = CLI_DONE;
 
 	if (text->failed)
 		code = cli_fail(cli, "out of memory");
-	else
-		fwrite(elm__buf_text(text), 1, text->length, stdout);
+	else if (fwrite(elm__buf_text(text), 1, text->length, stdout) != text->length)
+		code = fail_output(cli);
 	elm__buf_release(text);
 	return code;
 }
@@ -61,12 +66,11 @@ int cli_print_json(const cli_context *cli, json_t *value)
 {
 	int code = CLI_DONE;
 
-	if (!value || json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) < 0) {
-		if (!ferror(stdout)) /* that one is reported at exit */
-			code = cli_fail(cli, "out of memory for the JSON output");
-	} else {
+	if (!value || json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII) < 0)
+		code = ferror(stdout) ? fail_output(cli) :
+					cli_fail(cli, "out of memory for the JSON output");
+	else
 		putchar('\n');
-	}
 	json_decref(value);
 	return code;
 }
