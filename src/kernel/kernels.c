@@ -21,8 +21,21 @@ static const struct tier {
 	uint32_t need;
 	void (*init)(elm__kernels *table);
 } tiers[] = {
+#ifdef ELM__BUILD_SSE
+	{ ELM__CPU_SSSE3, elm__kernels_sse },
+#endif
+#ifdef ELM__BUILD_AVX2
+	{ ELM__CPU_AVX2, elm__kernels_avx2 },
+#endif
+#ifdef ELM__BUILD_AVXVNNI
+	{ ELM__CPU_AVX2 | ELM__CPU_AVXVNNI, elm__kernels_avxvnni },
+#endif
 #ifdef ELM__BUILD_AVX512
 	{ ELM__CPU_AVX2 | ELM__CPU_AVX512 | ELM__CPU_AVX512VNNI, elm__kernels_avx512 },
+#endif
+#ifdef ELM__BUILD_AMX
+	{ ELM__CPU_AVX2 | ELM__CPU_AVX512 | ELM__CPU_AVX512VNNI | ELM__CPU_AVX512BF16 | ELM__CPU_AMX,
+	  elm__kernels_amx },
 #endif
 	{ 0, NULL } /* a table is never empty */
 };

@@ -1,0 +1,11 @@
+/* Built with AVX2, FMA, F16C and BMI2. */
+#include "kernel/x86/vec_avx2.h"
+#include "kernel/x86/x86.h"
+
+#define DEQUANTIZE elm__dequant_avx2
+#include "kernel/x86/matmul.h"
+
+void elm__kernels_avx2(elm__kernels *table)
+{
+	matmul_init(table);
+}

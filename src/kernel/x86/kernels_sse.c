@@ -1,0 +1,11 @@
+/* Built with SSSE3 and SSE4.1. */
+#include "kernel/x86/vec_sse.h"
+#include "kernel/x86/x86.h"
+
+#define DEQUANTIZE elm__dequant_ref
+#include "kernel/x86/matmul.h"
+
+void elm__kernels_sse(elm__kernels *table)
+{
+	matmul_init(table);
+}

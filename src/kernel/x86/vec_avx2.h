@@ -1,0 +1,228 @@
+/*
+ * vec_avx2.h: the vectors of weights.h and products.h in 256 bits: AVX2, FMA and F16C, and AVX-VNNI
+ * where the file that includes this is built with it.
+ */
+#ifndef ELM_KERNEL_X86_VEC_AVX2_H
+#define ELM_KERNEL_X86_VEC_AVX2_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	LANES = 8,
+	GROUPS = 1, /* groups of LANES rows that share one pass over the inputs */
+#ifdef __AVXVNNI__
+	TILE = 4,	   /* inputs whose sums are kept in registers */
+	DOT_STEP = 1,	   /* quads that vi_dot is best given at once, where there is a choice */
+	SIGNED_WEIGHTS = 0 /* VPDPBUSD reads unsigned weights */
+#else
+	TILE = 2,
+	DOT_STEP = 8,
+	SIGNED_WEIGHTS = 1
+#endif
+};
+
+typedef __m256i vi; /* LANES x 4 bytes, or LANES int32 */
+typedef __m256 vf;  /* LANES floats */
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vi vi_load(const void *from)
+{
+	return _mm256_loadu_si256((const __m256i *)from);
+}
+
+INLINE vi vi_set8(int value)
+{
+	return _mm256_set1_epi8((char)value);
+}
+
+INLINE vi vi_set32(int value)
+{
+	return _mm256_set1_epi32(value);
+}
+
+/* The four bytes at `from` in all lanes. */
+INLINE vi vi_spread(const int8_t *from)
+{
+	return _mm256_set1_epi32(*(const int32_t *)(const void *)from);
+}
+
+/* Sixteen bytes for vi_lookup. */
+INLINE vi vi_table(const void *from)
+{
+	return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)from));
+}
+
+INLINE vi vi_lookup(vi table, vi index)
+{
+	return _mm256_shuffle_epi8(table, index);
+}
+
+INLINE vi vi_and(vi a, vi b)
+{
+	return _mm256_and_si256(a, b);
+}
+
+INLINE vi vi_xor(vi a, vi b)
+{
+	return _mm256_xor_si256(a, b);
+}
+
+/* a | (b & mask) */
+INLINE vi vi_merge(vi a, vi b, vi mask)
+{
+	return _mm256_or_si256(a, _mm256_and_si256(b, mask));
+}
+
+/* Bytes shifted by n (negative: left); bits come in from the neighbour byte, for a mask to remove.
+ */
+INLINE vi vi_shift(vi a, int n)
+{
+	return n > 0 ? _mm256_srli_epi16(a, n) : n < 0 ? _mm256_slli_epi16(a, -n) : a;
+}
+
+/* LANES bytes as int32. */
+INLINE vi vi_widen_u8(const uint8_t *from)
+{
+	return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)from));
+}
+
+INLINE vi vi_widen_s8(const uint8_t *from)
+{
+	return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)from));
+}
+
+INLINE vi vi_shift32(vi a, int n)
+{
+	return n > 0 ? _mm256_srli_epi32(a, n) : n < 0 ? _mm256_slli_epi32(a, -n) : a;
+}
+
+INLINE vi vi_sub32(vi a, vi b)
+{
+	return _mm256_sub_epi32(a, b);
+}
+
+INLINE vf vf_from_int(vi a)
+{
+	return _mm256_cvtepi32_ps(a);
+}
+
+INLINE vf vf_from_bits(vi a)
+{
+	return _mm256_castsi256_ps(a);
+}
+
+INLINE vi vi_from_bits(vf a)
+{
+	return _mm256_castps_si256(a);
+}
+
+/* LANES halves as floats. */
+INLINE vf vf_half(const uint8_t *from)
+{
+	return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)from));
+}
+
+INLINE vf vf_load(const float *from)
+{
+	return _mm256_loadu_ps(from);
+}
+
+INLINE void vf_store(float *to, vf a)
+{
+	_mm256_storeu_ps(to, a);
+}
+
+INLINE vf vf_set(float value)
+{
+	return _mm256_set1_ps(value);
+}
+
+INLINE vf vf_mul(vf a, vf b)
+{
+	return _mm256_mul_ps(a, b);
+}
+
+INLINE vf vf_add(vf a, vf b)
+{
+	return _mm256_add_ps(a, b);
+}
+
+INLINE vf vf_sub(vf a, vf b)
+{
+	return _mm256_sub_ps(a, b);
+}
+
+/* a * b + c */
+INLINE vf vf_fma(vf a, vf b, vf c)
+{
+	return _mm256_fmadd_ps(a, b, c);
+}
+
+/* scale * (bits - MAGIC), see products.h. */
+INLINE vf vf_unmagic(vi bits, vf scale)
+{
+	return vf_fma(vf_from_bits(bits), scale, vf_mul(scale, vf_set(-0x1.8p23f)));
+}
+
+INLINE vf vf_bf16(const uint16_t *from)
+{
+	__m128i half = _mm_loadu_si128((const __m128i *)(const void *)from);
+
+	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+}
+
+INLINE float vf_sum(vf a)
+{
+	__m128 half = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+
+	half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+	return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+}
+
+#ifdef __AVXVNNI__
+
+/* sum + the dot products of the 4-byte lanes of n quads of weights with inputs at x. */
+INLINE vi vi_dot(vi sum, const vi *weights, const int8_t *x, int n, int range)
+{
+	(void)range;
+	for (int q = 0; q < n; q++)
+		sum = _mm256_dpbusd_avx_epi32(sum, weights[q], vi_spread(x + 4 * q));
+	return sum;
+}
+
+#else
+
+/*
+ * The same with products of pairs in 16 bits. Weights are 0 .. range, so that as many pairs as fit
+ * into 16 bits are added before they are widened; range 0 means signed weights, whose sign goes to
+ * the inputs. Inputs are -127 .. 127.
+ */
+INLINE vi vi_dot(vi sum, const vi *weights, const int8_t *x, int n, int range)
+{
+	const vi ones = _mm256_set1_epi16(1);
+	const int most = range ? 32767 / (range * 2 * 127) : 1;
+
+	for (int q = 0; q < n; q += most) {
+		vi pairs = _mm256_setzero_si256();
+
+		for (int i = q; i < n && i < q + most; i++) {
+			vi input = vi_spread(x + 4 * i), weight = weights[i], pair;
+
+			if (!range) {
+				input = _mm256_sign_epi8(input, weight);
+				weight = _mm256_abs_epi8(weight);
+			}
+			pair = _mm256_maddubs_epi16(weight, input);
+			pairs = i == q ? pair : _mm256_add_epi16(pairs, pair);
+		}
+		sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
+	}
+	return sum;
+}
+
+#endif
+
+#endif

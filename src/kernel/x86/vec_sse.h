@@ -1,0 +1,211 @@
+/* vec_sse.h: the vectors of weights.h and products.h in 128 bits: SSSE3 and SSE4.1. */
+#ifndef ELM_KERNEL_X86_VEC_SSE_H
+#define ELM_KERNEL_X86_VEC_SSE_H
+
+#include <immintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	LANES = 4,
+	GROUPS = 1,   /* groups of LANES rows that share one pass over the inputs */
+	TILE = 2,     /* inputs whose sums are kept in registers */
+	DOT_STEP = 8, /* quads that vi_dot is best given at once */
+	SIGNED_WEIGHTS = 1
+};
+
+typedef __m128i vi; /* LANES x 4 bytes, or LANES int32 */
+typedef __m128 vf;  /* LANES floats */
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE vi vi_load(const void *from)
+{
+	return _mm_loadu_si128((const __m128i *)from);
+}
+
+INLINE vi vi_set8(int value)
+{
+	return _mm_set1_epi8((char)value);
+}
+
+INLINE vi vi_set32(int value)
+{
+	return _mm_set1_epi32(value);
+}
+
+/* The four bytes at `from` in all lanes. */
+INLINE vi vi_spread(const int8_t *from)
+{
+	return _mm_set1_epi32(*(const int32_t *)(const void *)from);
+}
+
+/* Sixteen bytes for vi_lookup. */
+INLINE vi vi_table(const void *from)
+{
+	return _mm_loadu_si128((const __m128i *)from);
+}
+
+INLINE vi vi_lookup(vi table, vi index)
+{
+	return _mm_shuffle_epi8(table, index);
+}
+
+INLINE vi vi_and(vi a, vi b)
+{
+	return _mm_and_si128(a, b);
+}
+
+INLINE vi vi_xor(vi a, vi b)
+{
+	return _mm_xor_si128(a, b);
+}
+
+/* a | (b & mask) */
+INLINE vi vi_merge(vi a, vi b, vi mask)
+{
+	return _mm_or_si128(a, _mm_and_si128(b, mask));
+}
+
+/* Bytes shifted by n (negative: left); bits come in from the neighbour byte, for a mask to remove.
+ */
+INLINE vi vi_shift(vi a, int n)
+{
+	return n > 0 ? _mm_srli_epi16(a, n) : n < 0 ? _mm_slli_epi16(a, -n) : a;
+}
+
+/* LANES bytes as int32. */
+INLINE vi vi_widen_u8(const uint8_t *from)
+{
+	return _mm_cvtepu8_epi32(_mm_cvtsi32_si128(*(const int32_t *)(const void *)from));
+}
+
+INLINE vi vi_widen_s8(const uint8_t *from)
+{
+	return _mm_cvtepi8_epi32(_mm_cvtsi32_si128(*(const int32_t *)(const void *)from));
+}
+
+INLINE vi vi_shift32(vi a, int n)
+{
+	return n > 0 ? _mm_srli_epi32(a, n) : n < 0 ? _mm_slli_epi32(a, -n) : a;
+}
+
+INLINE vi vi_sub32(vi a, vi b)
+{
+	return _mm_sub_epi32(a, b);
+}
+
+INLINE vf vf_from_int(vi a)
+{
+	return _mm_cvtepi32_ps(a);
+}
+
+INLINE vf vf_from_bits(vi a)
+{
+	return _mm_castsi128_ps(a);
+}
+
+INLINE vi vi_from_bits(vf a)
+{
+	return _mm_castps_si128(a);
+}
+
+/* LANES halves as floats: moved to the exponent of a float, which is then 112 too small; scaling
+ * also puts subnormals right. Infinities and NaN get the largest exponent. */
+INLINE vf vf_half(const uint8_t *from)
+{
+	vi half = _mm_cvtepu16_epi32(_mm_loadl_epi64((const __m128i *)(const void *)from));
+	vi magnitude = _mm_slli_epi32(_mm_and_si128(half, _mm_set1_epi32(0x7fff)), 13);
+	vi sign = _mm_slli_epi32(_mm_and_si128(half, _mm_set1_epi32(0x8000)), 16);
+	vi special = _mm_cmpgt_epi32(magnitude, _mm_set1_epi32((0x7c00 << 13) - 1));
+	vf scaled = _mm_mul_ps(_mm_castsi128_ps(magnitude), _mm_set1_ps(0x1p112f));
+
+	sign = _mm_or_si128(sign, _mm_and_si128(special, _mm_set1_epi32(0x7f800000)));
+	return _mm_or_ps(scaled, _mm_castsi128_ps(sign));
+}
+
+INLINE vf vf_load(const float *from)
+{
+	return _mm_loadu_ps(from);
+}
+
+INLINE void vf_store(float *to, vf a)
+{
+	_mm_storeu_ps(to, a);
+}
+
+INLINE vf vf_set(float value)
+{
+	return _mm_set1_ps(value);
+}
+
+INLINE vf vf_mul(vf a, vf b)
+{
+	return _mm_mul_ps(a, b);
+}
+
+INLINE vf vf_add(vf a, vf b)
+{
+	return _mm_add_ps(a, b);
+}
+
+INLINE vf vf_sub(vf a, vf b)
+{
+	return _mm_sub_ps(a, b);
+}
+
+/* a * b + c, rounded twice */
+INLINE vf vf_fma(vf a, vf b, vf c)
+{
+	return _mm_add_ps(_mm_mul_ps(a, b), c);
+}
+
+/* scale * (bits - MAGIC), see products.h. */
+INLINE vf vf_unmagic(vi bits, vf scale)
+{
+	return vf_mul(vf_sub(vf_from_bits(bits), vf_set(0x1.8p23f)), scale);
+}
+
+INLINE vf vf_bf16(const uint16_t *from)
+{
+	__m128i half = _mm_loadl_epi64((const __m128i *)(const void *)from);
+
+	return _mm_castsi128_ps(_mm_slli_epi32(_mm_cvtepu16_epi32(half), 16));
+}
+
+INLINE float vf_sum(vf a)
+{
+	vf half = _mm_add_ps(a, _mm_movehl_ps(a, a));
+
+	return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+}
+
+/*
+ * sum + the dot products of the 4-byte lanes of n quads of weights with inputs at x. Weights are 0
+ * .. range, so that as many pairs as fit into 16 bits are added before they are widened; range 0
+ * means signed weights, whose sign goes to the inputs. Inputs are -127 .. 127.
+ */
+INLINE vi vi_dot(vi sum, const vi *weights, const int8_t *x, int n, int range)
+{
+	const vi ones = _mm_set1_epi16(1);
+	const int most = range ? 32767 / (range * 2 * 127) : 1;
+
+	for (int q = 0; q < n; q += most) {
+		vi pairs = _mm_setzero_si128();
+
+		for (int i = q; i < n && i < q + most; i++) {
+			vi input = vi_spread(x + 4 * i), weight = weights[i], pair;
+
+			if (!range) {
+				input = _mm_sign_epi8(input, weight);
+				weight = _mm_abs_epi8(weight);
+			}
+			pair = _mm_maddubs_epi16(weight, input);
+			pairs = i == q ? pair : _mm_add_epi16(pairs, pair);
+		}
+		sum = _mm_add_epi32(sum, _mm_madd_epi16(pairs, ones));
+	}
+	return sum;
+}
+
+#endif
