@@ -80,8 +80,7 @@ static bool split_space(jj_runtime *rt, const jj_string *text, int64_t limit, jj
 		if (at == end)
 			return true;
 		if (!limit--)
-			return push_piece(rt, list, at,
-					  end - elm__jj_trailing_space(at, (size_t)(end - at)));
+			return push_piece(rt, list, at, end);
 		begin = at;
 		while (at < end && !elm__jj_is_space(elm__jj_char(at, (size_t)(end - at), &size)))
 			at += size;
@@ -100,7 +99,6 @@ static bool rsplit_space(jj_runtime *rt, const jj_string *text, int64_t limit, j
 		if (at == begin)
 			break;
 		if (!limit--) {
-			begin += elm__jj_leading_space(begin, (size_t)(at - begin));
 			if (!push_piece(rt, list, begin, at))
 				return false;
 			break;
@@ -417,13 +415,23 @@ static bool m_join(jj_runtime *rt, jj_value self, const jj_args *args, jj_value 
 	       elm__jj_join(rt, self.as.string, items, true, out);
 }
 
+static bool emit_fill(jj_runtime *rt, const jj_string *fill, int64_t times)
+{
+	if (!fill || fill->length == 1)
+		return elm__jj_emit_char(rt, fill ? fill->data[0] : ' ', (size_t)times);
+	for (; times; times--)
+		if (!elm__jj_emit(rt, fill->data, fill->length))
+			return false;
+	return true;
+}
+
 /* Pads to a width: `left` and `right` say on which sides. */
 static bool pad(jj_runtime *rt, jj_value self, const jj_args *args, bool left, bool right,
 		jj_value *out)
 {
 	const jj_string *text = self.as.string, *fill = NULL;
 	size_t begin = jj_capture_begin(rt);
-	int64_t width, missing, before, i;
+	int64_t width, missing, before;
 
 	if (!elm__jj_want_int(rt, argument(args, 0), "the width", 0, &width) ||
 	    (argument(args, 1).kind != JJ_ABSENT &&
@@ -431,18 +439,11 @@ static bool pad(jj_runtime *rt, jj_value self, const jj_args *args, bool left, b
 		return false;
 	if (fill && elm__jj_chars(fill) != 1)
 		return elm__jj_fail(rt, "the fill character must be one character");
-	missing = width - elm__jj_chars(text);
-	if (missing < 0)
-		missing = 0;
+	missing = width > elm__jj_chars(text) ? width - elm__jj_chars(text) : 0;
+	/* The odd space of a centred text goes where Python puts it. */
 	before = !left ? 0 : !right ? missing : missing / 2 + (missing & width & 1);
-	for (i = 0; i <= missing; i++) {
-		if (i == before && !elm__jj_emit(rt, text->data, text->length))
-			return false;
-		if (i < missing &&
-		    !elm__jj_emit(rt, fill ? fill->data : " ", fill ? fill->length : 1))
-			return false;
-	}
-	return elm__jj_capture_end(rt, begin, out);
+	return emit_fill(rt, fill, before) && elm__jj_emit(rt, text->data, text->length) &&
+	       emit_fill(rt, fill, missing - before) && elm__jj_capture_end(rt, begin, out);
 }
 
 static bool m_ljust(jj_runtime *rt, jj_value self, const jj_args *args, jj_value *out)

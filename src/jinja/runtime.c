@@ -78,22 +78,22 @@ bool elm__jj_enter_call(jj_runtime *rt)
 
 void *elm__jj_alloc(jj_runtime *rt, size_t count, size_t size)
 {
-	size_t limit = rt->arena.limit, total;
-	void *block = NULL;
+	size_t limit = rt->arena.limit, used = rt->arena.used, total;
+	void *block;
 
-	if (__builtin_mul_overflow(count, size, &total))
-		total = SIZE_MAX;
-	else if (elm__jj_charge(rt, total))
-		block = elm__arena_calloc(&rt->arena, count, size);
-	if (block)
-		return block;
-	if (limit && (total > limit || rt->arena.used > limit - total ||
-		      limit - total - rt->arena.used < 16))
+	/* 16 is what the arena may add to align the block. */
+	if (__builtin_mul_overflow(count, size, &total) || limit < 16 || total > limit - 16 ||
+	    used > limit - 16 - total) {
 		elm__jj_fail_with(rt, ELM_ERR_LIMIT, "the template needs more than %zu bytes",
 				  limit);
-	else
+		return NULL;
+	}
+	if (!elm__jj_charge(rt, total))
+		return NULL;
+	block = elm__arena_calloc(&rt->arena, count, size);
+	if (!block)
 		elm__jj_fail_with(rt, ELM_ERR_NO_MEMORY, "out of memory");
-	return NULL;
+	return block;
 }
 
 /* Output. */
@@ -103,11 +103,11 @@ static bool reserve(jj_runtime *rt, size_t length)
 {
 	size_t limit = rt->options->limits.output_bytes;
 
-	if (!elm__jj_charge(rt, length))
-		return false;
 	if (length > limit || rt->out.length > limit - length)
 		return elm__jj_fail_with(rt, ELM_ERR_LIMIT, "the output is longer than %zu bytes",
 					 limit);
+	if (!elm__jj_charge(rt, length))
+		return false;
 	if (!elm__buf_reserve(&rt->out, length))
 		return elm__jj_fail_with(rt, ELM_ERR_NO_MEMORY, "out of memory");
 	return true;

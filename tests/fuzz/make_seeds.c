@@ -49,6 +49,7 @@ int main(int argc, char **argv)
 	make_folder(folder);
 	seeds_gguf();
 	seeds_model();
+	seeds_jinja();
 	seeds_tokenizer();
 	return 0;
 }
