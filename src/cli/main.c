@@ -21,20 +21,18 @@ static void occupy_standard_descriptors(void)
 			(void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
-/* Output that did not arrive is a failure: a full disk must not look like success. A command that
- * failed has said why. */
+/* Output that did not arrive is a failure: a full disk must not look like success. The reason is
+ * only known if closing fails; that of an earlier write is lost, unless output.c has said it. */
 static int close_output(int code)
 {
 	bool failed = ferror(stdout);
+	int reason = fclose(stdout) != 0 ? errno : 0;
 
-	errno = 0;
-	if (fclose(stdout) != 0)
-		failed = true;
-	if (!failed || code != CLI_DONE)
+	if (!failed && !reason)
 		return code;
-	fprintf(stderr, "edgelm: cannot write to standard output%s%s\n", errno ? ": " : "",
-		errno ? strerror(errno) : "");
-	return CLI_FAILED;
+	fprintf(stderr, "edgelm: cannot write to standard output%s%s\n", reason ? ": " : "",
+		reason ? strerror(reason) : "");
+	return code == CLI_DONE ? CLI_FAILED : code;
 }
 
 int main(int argc, char **argv)

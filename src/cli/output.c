@@ -45,9 +45,12 @@ int cli_usage(const cli_context *cli, const char *format, ...)
 	return CLI_USAGE;
 }
 
+/* Says why, and clears the mark on stdout so that it is not said again at exit. */
 static int fail_output(const cli_context *cli)
 {
-	return cli_fail(cli, "cannot write to standard output: %s", strerror(errno));
+	cli_fail(cli, "cannot write to standard output: %s", strerror(errno));
+	clearerr(stdout);
+	return CLI_FAILED;
 }
 
 int cli_print_text(const cli_context *cli, elm__buf *text)
