@@ -7,6 +7,7 @@
 /* In the order of the table that `edgelm` prints: the daily ones first. */
 static const cli_command *const commands[] = {
 	&cli_cmd_run,
+	&cli_cmd_chat,
 	&cli_cmd_inspect,
 	&cli_cmd_tokenize,
 	&cli_cmd_detokenize,

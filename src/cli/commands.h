@@ -8,6 +8,7 @@ extern const cli_command cli_root;
 
 extern const cli_command cli_cmd_build;
 extern const cli_command cli_cmd_cache_dir;
+extern const cli_command cli_cmd_chat;
 extern const cli_command cli_cmd_chat_template;
 extern const cli_command cli_cmd_completion;
 extern const cli_command cli_cmd_detokenize;
