@@ -60,6 +60,16 @@ void elm__map_release(elm__map *map)
 	memset(map, 0, sizeof(*map));
 }
 
+void elm__map_forget(const void *data, size_t size)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t begin = ((uintptr_t)data + page - 1) & ~(page - 1);
+	uintptr_t end = ((uintptr_t)data + size) & ~(page - 1);
+
+	if (begin < end)
+		(void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 elm_status elm__file_read(const char *path, size_t limit, elm__buf *out, elm_error *error)
 {
 	bool standard_input = !strcmp(path, "-");

@@ -31,7 +31,7 @@
 #include "base/hash.h"
 
 enum { HEADER = 64, ENTRY = 40, AT_TABLE_HASH = 48, AT_HEADER_HASH = 56, ENTRY_HASH = 32 };
-enum { SAMPLES = 64, SAMPLE_BYTES = 64 };
+enum { SAMPLES = 16, SAMPLE_BYTES = 64 };
 
 static void put32(uint8_t *at, uint32_t value)
 {
@@ -70,7 +70,11 @@ static uint64_t hash_samples(const elm_gguf_tensor *t, uint64_t seed)
 		return elm__hash64(t->data, (size_t)t->bytes, seed);
 	for (uint64_t i = 0; i < SAMPLES; i++)
 		seed = elm__hash64((const char *)t->data + i * step, SAMPLE_BYTES, seed);
-	return elm__hash64((const char *)t->data + t->bytes - SAMPLE_BYTES, SAMPLE_BYTES, seed);
+	seed = elm__hash64((const char *)t->data + t->bytes - SAMPLE_BYTES, SAMPLE_BYTES, seed);
+	/* The kernel maps many pages around each one touched: without this, sampling would leave
+	 * most of the model in this process. */
+	elm__map_forget(t->data, (size_t)t->bytes);
+	return seed;
 }
 
 uint64_t elm__engine_key(const elm_gguf *gguf)
