@@ -28,7 +28,7 @@ static void load_row(elm_type type, const void *block, size_t slot, float *out, 
 	}
 }
 
-static void kv_store(elm_type type, void *block, size_t slot, const float *x, size_t n)
+void elm__ref_kv_store(elm_type type, void *block, size_t slot, const float *x, size_t n)
 {
 	if (type == ELM_TYPE_F32) {
 		memcpy((float *)block + slot * n, x, n * sizeof(float));
@@ -110,7 +110,7 @@ static size_t attention_scratch(size_t queries, size_t group, size_t head_dim)
 
 void elm__ref_attention_init(elm__kernels *table)
 {
-	table->kv_store = kv_store;
+	table->kv_store = elm__ref_kv_store;
 	table->attention = attention;
 	table->attention_scratch = attention_scratch;
 }

@@ -4,8 +4,10 @@
 
 #define DEQUANTIZE elm__dequant_avx2
 #include "kernel/x86/matmul.h"
+#include "kernel/x86/vector.h"
 
 void elm__kernels_avx2(elm__kernels *table)
 {
 	matmul_init(table);
+	vector_init(table);
 }

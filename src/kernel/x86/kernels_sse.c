@@ -4,8 +4,10 @@
 
 #define DEQUANTIZE elm__dequant_ref
 #include "kernel/x86/matmul.h"
+#include "kernel/x86/vector.h"
 
 void elm__kernels_sse(elm__kernels *table)
 {
 	matmul_init(table);
+	vector_init(table);
 }

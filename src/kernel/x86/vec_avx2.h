@@ -6,6 +6,7 @@
 #define ELM_KERNEL_X86_VEC_AVX2_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -224,5 +225,127 @@ INLINE vi vi_dot(vi sum, const vi *weights, const int8_t *x, int n, int range)
 }
 
 #endif
+
+INLINE vi vi_add32(vi a, vi b)
+{
+	return _mm256_add_epi32(a, b);
+}
+
+/* int32 divided by 2, rounded down. */
+INLINE vi vi_halve32(vi a)
+{
+	return _mm256_srai_epi32(a, 1);
+}
+
+INLINE vi vi_max_u32(vi a, vi b)
+{
+	return _mm256_max_epu32(a, b);
+}
+
+/* Floats rounded to the nearest int32, ties to even. */
+INLINE vi vi_round(vf a)
+{
+	return _mm256_cvtps_epi32(a);
+}
+
+INLINE vf vf_div(vf a, vf b)
+{
+	return _mm256_div_ps(a, b);
+}
+
+/* Where one is NaN, the second of these two. */
+INLINE vf vf_min(vf a, vf b)
+{
+	return _mm256_min_ps(a, b);
+}
+
+INLINE vf vf_max(vf a, vf b)
+{
+	return _mm256_max_ps(a, b);
+}
+
+INLINE vf vf_abs(vf a)
+{
+	return vf_from_bits(vi_and(vi_from_bits(a), vi_set32(0x7fffffff)));
+}
+
+/* The magnitude of a, which is not negative, with the sign of b. */
+INLINE vf vf_copy_sign(vf a, vf b)
+{
+	return vf_from_bits(vi_merge(vi_from_bits(a), vi_from_bits(b), vi_set32(INT32_MIN)));
+}
+
+/* a < b ? x : y */
+INLINE vf vf_where_less(vf a, vf b, vf x, vf y)
+{
+	return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+
+INLINE bool vf_any_equal(vf a, vf b)
+{
+	return _mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ)) != 0;
+}
+
+INLINE float vf_largest(vf a)
+{
+	__m128 half = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+
+	half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+	return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
+}
+
+INLINE uint32_t vi_largest_u32(vi a)
+{
+	__m128i half = _mm_max_epu32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+
+	half = _mm_max_epu32(half, _mm_unpackhi_epi64(half, half));
+	return (uint32_t)_mm_cvtsi128_si32(_mm_max_epu32(half, _mm_srli_epi64(half, 32)));
+}
+
+/* The first n < LANES lanes. */
+INLINE vi first_lanes(size_t n)
+{
+	return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n),
+				  _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+}
+
+/* n < LANES floats; the others are 0. */
+INLINE vf vf_load_part(const float *from, size_t n)
+{
+	return _mm256_maskload_ps(from, first_lanes(n));
+}
+
+INLINE void vf_store_part(float *to, vf a, size_t n)
+{
+	_mm256_maskstore_ps(to, first_lanes(n), a);
+}
+
+/* int32 as LANES int8; values fit. */
+INLINE void vi_store8(int8_t *to, vi a)
+{
+	__m128i half = _mm_packs_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+
+	_mm_storel_epi64((__m128i *)(void *)to, _mm_packs_epi16(half, half));
+}
+
+INLINE void vf_store_half(uint16_t *to, vf a)
+{
+	_mm_storeu_si128((__m128i *)(void *)to,
+			 _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+/* LANES / 2 floats, each twice. */
+INLINE vf vf_load_twice(const float *from)
+{
+	const vi pairs = _mm256_set_epi32(3, 3, 2, 2, 1, 1, 0, 0);
+
+	return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(from)), pairs);
+}
+
+/* Pairs (a, b) turned to (a c - b s, a s + b c). */
+INLINE vf vf_rotate(vf x, vf c, vf s)
+{
+	return _mm256_fmaddsub_ps(x, c, _mm256_mul_ps(_mm256_permute_ps(x, 0xb1), s));
+}
 
 #endif

@@ -3,6 +3,7 @@
 #define ELM_KERNEL_X86_VEC_AVX512_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -181,6 +182,113 @@ INLINE vi vi_dot(vi sum, const vi *weights, const int8_t *x, int n, int range)
 	for (int q = 0; q < n; q++)
 		sum = _mm512_dpbusd_epi32(sum, weights[q], vi_spread(x + 4 * q));
 	return sum;
+}
+
+INLINE vi vi_add32(vi a, vi b)
+{
+	return _mm512_add_epi32(a, b);
+}
+
+/* int32 divided by 2, rounded down. */
+INLINE vi vi_halve32(vi a)
+{
+	return _mm512_srai_epi32(a, 1);
+}
+
+INLINE vi vi_max_u32(vi a, vi b)
+{
+	return _mm512_max_epu32(a, b);
+}
+
+/* Floats rounded to the nearest int32, ties to even. */
+INLINE vi vi_round(vf a)
+{
+	return _mm512_cvtps_epi32(a);
+}
+
+INLINE vf vf_div(vf a, vf b)
+{
+	return _mm512_div_ps(a, b);
+}
+
+/* Where one is NaN, the second of these two. */
+INLINE vf vf_min(vf a, vf b)
+{
+	return _mm512_min_ps(a, b);
+}
+
+INLINE vf vf_max(vf a, vf b)
+{
+	return _mm512_max_ps(a, b);
+}
+
+INLINE vf vf_abs(vf a)
+{
+	return vf_from_bits(vi_and(vi_from_bits(a), vi_set32(0x7fffffff)));
+}
+
+/* The magnitude of a, which is not negative, with the sign of b. */
+INLINE vf vf_copy_sign(vf a, vf b)
+{
+	return vf_from_bits(vi_merge(vi_from_bits(a), vi_from_bits(b), vi_set32(INT32_MIN)));
+}
+
+/* a < b ? x : y */
+INLINE vf vf_where_less(vf a, vf b, vf x, vf y)
+{
+	return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+
+INLINE bool vf_any_equal(vf a, vf b)
+{
+	return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ) != 0;
+}
+
+INLINE float vf_largest(vf a)
+{
+	return _mm512_reduce_max_ps(a);
+}
+
+INLINE uint32_t vi_largest_u32(vi a)
+{
+	return _mm512_reduce_max_epu32(a);
+}
+
+/* n < LANES floats; the others are 0. */
+INLINE vf vf_load_part(const float *from, size_t n)
+{
+	return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), from);
+}
+
+INLINE void vf_store_part(float *to, vf a, size_t n)
+{
+	_mm512_mask_storeu_ps(to, (__mmask16)((1u << n) - 1), a);
+}
+
+/* int32 as LANES int8; values fit. */
+INLINE void vi_store8(int8_t *to, vi a)
+{
+	_mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtepi32_epi8(a));
+}
+
+INLINE void vf_store_half(uint16_t *to, vf a)
+{
+	_mm256_storeu_si256((__m256i *)(void *)to,
+			    _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+/* LANES / 2 floats, each twice. */
+INLINE vf vf_load_twice(const float *from)
+{
+	const vi pairs = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+
+	return _mm512_permutexvar_ps(pairs, _mm512_castps256_ps512(_mm256_loadu_ps(from)));
+}
+
+/* Pairs (a, b) turned to (a c - b s, a s + b c). */
+INLINE vf vf_rotate(vf x, vf c, vf s)
+{
+	return _mm512_fmaddsub_ps(x, c, _mm512_mul_ps(_mm512_permute_ps(x, 0xb1), s));
 }
 
 #endif

@@ -3,8 +3,12 @@
 #define ELM_KERNEL_X86_VEC_SSE_H
 
 #include <immintrin.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+#include "quant/half.h"
 
 enum {
 	LANES = 4,
@@ -206,6 +210,132 @@ INLINE vi vi_dot(vi sum, const vi *weights, const int8_t *x, int n, int range)
 		sum = _mm_add_epi32(sum, _mm_madd_epi16(pairs, ones));
 	}
 	return sum;
+}
+
+INLINE vi vi_add32(vi a, vi b)
+{
+	return _mm_add_epi32(a, b);
+}
+
+/* int32 divided by 2, rounded down. */
+INLINE vi vi_halve32(vi a)
+{
+	return _mm_srai_epi32(a, 1);
+}
+
+INLINE vi vi_max_u32(vi a, vi b)
+{
+	return _mm_max_epu32(a, b);
+}
+
+/* Floats rounded to the nearest int32, ties to even. */
+INLINE vi vi_round(vf a)
+{
+	return _mm_cvtps_epi32(a);
+}
+
+INLINE vf vf_div(vf a, vf b)
+{
+	return _mm_div_ps(a, b);
+}
+
+/* Where one is NaN, the second of these two. */
+INLINE vf vf_min(vf a, vf b)
+{
+	return _mm_min_ps(a, b);
+}
+
+INLINE vf vf_max(vf a, vf b)
+{
+	return _mm_max_ps(a, b);
+}
+
+INLINE vf vf_abs(vf a)
+{
+	return vf_from_bits(vi_and(vi_from_bits(a), vi_set32(0x7fffffff)));
+}
+
+/* The magnitude of a, which is not negative, with the sign of b. */
+INLINE vf vf_copy_sign(vf a, vf b)
+{
+	return vf_from_bits(vi_merge(vi_from_bits(a), vi_from_bits(b), vi_set32(INT32_MIN)));
+}
+
+/* a < b ? x : y */
+INLINE vf vf_where_less(vf a, vf b, vf x, vf y)
+{
+	return _mm_blendv_ps(y, x, _mm_cmplt_ps(a, b));
+}
+
+INLINE bool vf_any_equal(vf a, vf b)
+{
+	return _mm_movemask_ps(_mm_cmpeq_ps(a, b)) != 0;
+}
+
+INLINE float vf_largest(vf a)
+{
+	vf half = _mm_max_ps(a, _mm_movehl_ps(a, a));
+
+	return _mm_cvtss_f32(_mm_max_ss(half, _mm_movehdup_ps(half)));
+}
+
+INLINE uint32_t vi_largest_u32(vi a)
+{
+	a = _mm_max_epu32(a, _mm_unpackhi_epi64(a, a));
+	return (uint32_t)_mm_cvtsi128_si32(_mm_max_epu32(a, _mm_srli_epi64(a, 32)));
+}
+
+/* n < LANES floats; the others are 0. */
+INLINE vf vf_load_part(const float *from, size_t n)
+{
+	float all[LANES] = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		all[i] = from[i];
+	return _mm_loadu_ps(all);
+}
+
+INLINE void vf_store_part(float *to, vf a, size_t n)
+{
+	float all[LANES];
+
+	_mm_storeu_ps(all, a);
+	for (size_t i = 0; i < n; i++)
+		to[i] = all[i];
+}
+
+/* int32 as LANES int8; values fit. */
+INLINE void vi_store8(int8_t *to, vi a)
+{
+	__m128i half = _mm_packs_epi32(a, a);
+	int bytes = _mm_cvtsi128_si32(_mm_packs_epi16(half, half));
+
+	memcpy(to, &bytes, sizeof(bytes));
+}
+
+INLINE void vf_store_half(uint16_t *to, vf a)
+{
+	float all[LANES];
+
+	_mm_storeu_ps(all, a);
+	for (int i = 0; i < LANES; i++)
+		to[i] = elm__f32_to_f16(all[i]);
+}
+
+/* LANES / 2 floats, each twice. */
+INLINE vf vf_load_twice(const float *from)
+{
+	vf two = _mm_castpd_ps(_mm_load_sd((const double *)(const void *)from));
+
+	return _mm_unpacklo_ps(two, two);
+}
+
+/* Pairs (a, b) turned to (a c - b s, a s + b c). */
+INLINE vf vf_rotate(vf x, vf c, vf s)
+{
+	vf swapped = _mm_shuffle_ps(x, x, 0xb1);
+
+	return _mm_addsub_ps(_mm_mul_ps(x, c), _mm_mul_ps(swapped, s));
 }
 
 #endif
