@@ -5,7 +5,7 @@
  *
  * Bound: every product and sum may be rounded to float once per block of 32, relative to the
  * largest weight of its block of 256, or to what that is a difference of in types with a minimum;
- * for the bf16 form both factors are rounded to 8 bits.
+ * for the bf16 form inputs are rounded and weights may be truncated to 8 bits.
  */
 #include <math.h>
 #include <stdio.h>
@@ -149,7 +149,7 @@ static void check_row(const product *p, check *c, size_t r, float *weights, floa
 	double unit = 0x1p-24 * (8 + (double)cols / 32);
 
 	if (p->forms & ELM__FORM_BF16)
-		unit += 0x1p-8;
+		unit += 0x1p-8 + 0x1p-7;
 	if (p->forms & ELM__FORM_BF16_SPLIT)
 		unit += 0x1p-15;
 	if (!decode_row(p, r, weights, sizes)) {

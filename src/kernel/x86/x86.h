@@ -8,5 +8,6 @@ void elm__kernels_sse(elm__kernels *table);	/* needs ELM__CPU_SSSE3 */
 void elm__kernels_avx2(elm__kernels *table);	/* ELM__CPU_AVX2 */
 void elm__kernels_avxvnni(elm__kernels *table); /* and ELM__CPU_AVXVNNI */
 void elm__kernels_avx512(elm__kernels *table);	/* ELM__CPU_AVX512 and ELM__CPU_AVX512VNNI */
+void elm__kernels_amx(elm__kernels *table);	/* and ELM__CPU_AMX and ELM__CPU_AVX512BF16 */
 
 #endif

@@ -1,0 +1,535 @@
+/*
+ * amx_gemm.c: matrix products of many rows with bfloat16 tiles and float accumulation.
+ *
+ * The product of M inputs with a part of the matrix's rows runs in three nested blocks:
+ *
+ *   for each CHUNK of 256 output rows          sums of the chunk stay in L2 (512 KB for 512 inputs)
+ *     for each slice of k, 512 long            inputs of the slice stay in L2 (512 KB)
+ *       for each panel of 32 output rows       weights of panel and slice stay in L1 (32 KB)
+ *         for each pair of 16 inputs           4 tiles of sums, 16 steps of 4 tile products
+ *
+ * Weights are decoded to bfloat16 once per call, a panel ahead of its use: the tile unit works
+ * through a queue of products on its own, 16 cycles each, and the vector instructions that decode
+ * the next panel are spread between those products so that they run in its shadow.
+ *
+ * What bounds this is the traffic from L2: a step loads 4 KB in its 64 cycles, and L2 gives about
+ * 47 bytes per cycle here. So the half that is read again and again, the weights, must stay in L1,
+ * and the inputs are loaded with the hint (TILELOADDT1) that keeps them from pushing the weights
+ * out.
+ *
+ * Plain (F32, F16, BF16) weights are not rounded: they and the inputs are split into the sum of two
+ * bfloat16 numbers, and the products of high with high, high with low and low with high are added.
+ * That keeps 16 bits of each factor.
+ */
+#include "kernel/x86/amx.h"
+
+#include <string.h>
+
+#include "kernel/x86/amx_decode.h"
+#include "kernel/x86/amx_plain.h"
+#include "kernel/x86/amx_tile.h"
+
+enum {
+	TILE = 16,	    /* rows of a tile */
+	TILE_K = 32,	    /* inputs in a tile's row */
+	PANEL = 2 * TILE,   /* output rows decoded together */
+	CHUNK = 16 * PANEL, /* output rows whose sums are kept */
+	BLOCK_M = 512,	    /* inputs at a time */
+	UNITS = 4,	    /* in which a weight tile is decoded */
+	SLICE = 16,	    /* tiles of k in a slice */
+	SPLIT_SLICE = 8,    /* of split numbers, which have two tiles each */
+	PANEL_BYTES = 2 * SLICE * AMX_TILE_BYTES,
+	SUMS_BYTES = PANEL * PANEL * 4, /* of a pair of input tiles and a panel */
+};
+
+static size_t divide_up(size_t n, size_t unit)
+{
+	return (n + unit - 1) / unit;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* --- inputs ---
+ *
+ * The form of the inputs: slice after slice; in it pairs of tiles of 16 inputs (the last pair may
+ * be a single tile); in it the tiles of k, for each first the tile or tiles of the pair, then, in
+ * split inputs, those of the low parts. A tile is 1 KB, in the order in which products read it.
+ */
+typedef struct layout {
+	size_t tiles_m, tiles_k;
+	size_t slice;  /* tiles of k in a slice */
+	size_t planes; /* 1, or 2 when split */
+} layout;
+
+static layout layout_of(size_t m, size_t cols, unsigned form)
+{
+	bool split = form == ELM__FORM_BF16_SPLIT;
+
+	return (layout){ divide_up(m, TILE), divide_up(cols, TILE_K), split ? SPLIT_SLICE : SLICE,
+			 split ? 2 : 1 };
+}
+
+/* Tiles before the pair that begins at tile m0 (even) of the slice that begins at tile k0. */
+static size_t pair_offset(const layout *l, size_t m0, size_t k0)
+{
+	size_t depth = smaller(l->slice, l->tiles_k - k0);
+
+	return (k0 * l->tiles_m + m0 * depth) * l->planes;
+}
+
+/* The line of row `row` in the tile that holds its inputs from tile k on, in plane 0; *plane is the
+ * distance to the next plane in bytes. */
+static char *input_line(const layout *l, void *base, size_t row, size_t k, size_t *plane)
+{
+	size_t m = row / TILE, m0 = m / 2 * 2, k0 = k / l->slice * l->slice;
+	size_t width = smaller(2, l->tiles_m - m0);
+	size_t tile = pair_offset(l, m0, k0) + (k - k0) * width * l->planes + (m - m0);
+
+	*plane = width * AMX_TILE_BYTES;
+	return (char *)base + tile * AMX_TILE_BYTES + row % TILE * 64;
+}
+
+static void prepare_row(const layout *l, const elm__activations *x, void *base, size_t row)
+{
+	const float *in = x->f32 + row * x->f32_stride;
+	size_t cols = row < x->rows ? x->cols : 0, plane;
+
+	for (size_t k = 0; k < l->tiles_k; k++) {
+		char *line = input_line(l, base, row, k, &plane);
+		__m512 even, odd;
+
+		amx_load_floats(in, k * TILE_K, cols, &even, &odd);
+		if (l->planes == 1)
+			_mm512_store_si512(line, amx_round(even, odd));
+		else
+			amx_split(even, odd, line, line + plane);
+	}
+}
+
+void elm__amx_prepare(elm__activations *x, unsigned form, size_t row0, size_t row1)
+{
+	layout l = layout_of(x->rows, x->cols, form);
+	void *base = form == ELM__FORM_BF16 ? x->bf16 : x->bf16_split;
+
+	if (row1 == x->rows)
+		row1 = l.tiles_m * TILE;
+	for (size_t row = row0; row < row1; row++)
+		prepare_row(&l, x, base, row);
+}
+
+size_t elm__amx_bf16_bytes(size_t m, size_t cols)
+{
+	return divide_up(m, TILE) * divide_up(cols, TILE_K) * AMX_TILE_BYTES;
+}
+
+/* --- weights --- */
+
+typedef struct decoder {
+	amx_begin_fn begin; /* NULL: the rows are not packed */
+	amx_unit_fn unit;
+	size_t blocks;	     /* of 32 in a packed block, a power of two */
+	int width, zero;     /* bits of a code, the code of zero */
+	const float *levels; /* what codes stand for instead */
+} decoder;
+
+static const float iq4_levels[] = ELM__IQ4_LEVELS;
+
+static const decoder decoders[ELM_TYPE_LIMIT] = {
+	[ELM_TYPE_F32] = { .unit = amx_plain, .blocks = 1 },
+	[ELM_TYPE_F16] = { .unit = amx_plain, .blocks = 1 },
+	[ELM_TYPE_BF16] = { .unit = amx_plain, .blocks = 1 },
+	[ELM_TYPE_Q4_0] = { amx_begin_scale, amx_nibbles, 1, 4, 8, NULL },
+	[ELM_TYPE_Q4_1] = { amx_begin_minimum, amx_nibbles, 1, 4, 0, NULL },
+	[ELM_TYPE_Q5_0] = { amx_begin_scale, amx_nibbles_bits1, 1, 5, 16, NULL },
+	[ELM_TYPE_Q5_1] = { amx_begin_minimum, amx_nibbles_bits1, 1, 5, 0, NULL },
+	[ELM_TYPE_Q8_0] = { amx_begin_q8_0, amx_octets, 1, 8, 128, NULL },
+	[ELM_TYPE_IQ4_NL] = { amx_begin_scale, amx_nibbles, 1, 4, 0, iq4_levels },
+	[ELM_TYPE_Q2_K] = { amx_begin_q2_k, amx_bits2, 8, 2, 0, NULL },
+	[ELM_TYPE_Q3_K] = { amx_begin_q3_k, amx_bits1_bits2, 8, 3, 4, NULL },
+	[ELM_TYPE_Q4_K] = { amx_begin_q4_k, amx_nibbles, 8, 4, 0, NULL },
+	[ELM_TYPE_Q5_K] = { amx_begin_q5_k, amx_nibbles_bits1, 8, 5, 0, NULL },
+	[ELM_TYPE_Q6_K] = { amx_begin_q6_k, amx_nibbles_bits2, 8, 6, 32, NULL },
+	[ELM_TYPE_IQ4_XS] = { amx_begin_iq4_xs, amx_nibbles, 8, 4, 0, iq4_levels },
+};
+
+/* A panel of weights and how far its decoding has come: tiles come in the order in which they lie
+ * in memory, those of one k together. */
+typedef struct panel {
+	amx_block block; /* the tile at hand */
+	amx_unit_fn unit;
+	char *tile;
+	size_t u;		 /* the next unit of the tile */
+	size_t due, share, step; /* of `pace` */
+	size_t units;		 /* left to decode */
+
+	const elm__matrix *w;
+	const decoder *decoder;
+	char *tiles, *next;    /* the first tile, the tile after the one at hand */
+	const uint8_t *packed; /* the packed block at hand, of the first group of rows */
+	size_t packed_bytes;   /* of a packed block */
+	size_t row;	       /* first row */
+	size_t width;	       /* tiles of 16 rows: 1 or 2 */
+	size_t low;	       /* bytes from a tile to the one with its low part; 0: none */
+	size_t k, n;	       /* the next tile: its block of k, its place in the width */
+} panel;
+
+static __attribute__((noinline)) void begin_tile(panel *p)
+{
+	const decoder *d = p->decoder;
+
+	if (d->begin)
+		d->begin(p->packed + p->n * p->w->group_bytes, p->k & (d->blocks - 1), &p->block);
+	else
+		amx_set_plain(&p->block, p->w, p->row + p->n * TILE, p->k * TILE_K, p->low);
+	p->tile = p->next;
+	p->next += AMX_TILE_BYTES;
+	if (++p->n < p->width)
+		return;
+	p->n = 0;
+	p->next += p->low;
+	if ((++p->k & (d->blocks - 1)) == 0)
+		p->packed += p->packed_bytes;
+}
+
+/* Decodes the next unit. */
+static __attribute__((noinline)) void decode_unit(panel *p)
+{
+	size_t u = p->u;
+
+	if (u == 0)
+		begin_tile(p);
+	p->u = (u + 1) % UNITS;
+	p->units--;
+	p->unit(&p->block, u, (__m512i *)p->tile);
+}
+
+/* Decodes its share of the panel at one of `step` calls. */
+AMX_INLINE void pace(panel *p)
+{
+	for (p->due += p->share; p->due >= p->step; p->due -= p->step)
+		decode_unit(p);
+}
+
+/* --- products --- */
+
+/*
+ * The products of one step: `m` tiles of inputs by `n` tiles of weights, each followed by its share
+ * of the decoding: the queue of the tile unit is short, about a step. Tiles 0..3 are sums, 4 and 5
+ * inputs, 6 and 7 weights.
+ */
+AMX_INLINE void multiply(const char *a, const char *b, bool load_a, bool load_b, int m, int n,
+			 panel *next)
+{
+	if (load_b)
+		_tile_loadd(6, b, 64);
+	if (load_a)
+		_tile_stream_loadd(4, a, 64);
+	_tile_dpbf16ps(0, 4, 6);
+	pace(next);
+	if (n > 1) {
+		if (load_b)
+			_tile_loadd(7, b + AMX_TILE_BYTES, 64);
+		_tile_dpbf16ps(1, 4, 7);
+		pace(next);
+	}
+	if (m > 1) {
+		if (load_a)
+			_tile_stream_loadd(5, a + AMX_TILE_BYTES, 64);
+		_tile_dpbf16ps(2, 5, 6);
+		pace(next);
+	}
+	if (m > 1 && n > 1) {
+		_tile_dpbf16ps(3, 5, 7);
+		pace(next);
+	}
+}
+
+/* `terms` is 1, or for split inputs 2 (weights are exact) or 3. */
+AMX_INLINE void step(const char *a, const char *b, int m, int n, int terms, panel *next)
+{
+	if (terms > 1)
+		multiply(a + m * AMX_TILE_BYTES, b, true, true, m, n, next);
+	multiply(a, b, true, terms == 1, m, n, next);
+	if (terms > 2)
+		multiply(a, b + n * AMX_TILE_BYTES, false, true, m, n, next);
+}
+
+typedef struct block {
+	const char *a, *b;
+	size_t depth;	  /* steps */
+	char *sums;	  /* four tiles */
+	bool first;	  /* nothing in the sums yet */
+	const char *soon; /* SUMS_BYTES to prefetch, or NULL */
+} block;
+
+AMX_INLINE void load_sums(const char *sums)
+{
+	_tile_loadd(0, sums, 64);
+	_tile_loadd(1, sums + AMX_TILE_BYTES, 64);
+	_tile_loadd(2, sums + 2 * AMX_TILE_BYTES, 64);
+	_tile_loadd(3, sums + 3 * AMX_TILE_BYTES, 64);
+}
+
+AMX_INLINE void zero_sums(void)
+{
+	_tile_zero(0);
+	_tile_zero(1);
+	_tile_zero(2);
+	_tile_zero(3);
+}
+
+AMX_INLINE void store_sums(char *sums)
+{
+	_tile_stored(0, sums, 64);
+	_tile_stored(1, sums + AMX_TILE_BYTES, 64);
+	_tile_stored(2, sums + 2 * AMX_TILE_BYTES, 64);
+	_tile_stored(3, sums + 3 * AMX_TILE_BYTES, 64);
+}
+
+AMX_INLINE void run_block(const block *g, panel *next, int m, int n, int terms)
+{
+	size_t planes_a = terms > 1 ? 2 : 1, planes_b = terms > 2 ? 2 : 1;
+	const char *a = g->a, *b = g->b, *soon = g->soon;
+
+	if (g->first)
+		zero_sums();
+	else
+		load_sums(g->sums);
+	for (size_t t = 0; t < g->depth; t++) {
+		step(a, b, m, n, terms, next);
+		a += (size_t)m * planes_a * AMX_TILE_BYTES;
+		b += (size_t)n * planes_b * AMX_TILE_BYTES;
+		if (soon)
+			for (size_t i = 0; i < SUMS_BYTES / SLICE; i += 64, soon += 64)
+				_mm_prefetch(soon, _MM_HINT_T0);
+	}
+	store_sums(g->sums);
+}
+
+typedef void (*block_fn)(const block *g, panel *next);
+
+#define BLOCK_FN(m, n, terms)                                        \
+	static void block_##m##n##terms(const block *g, panel *next) \
+	{                                                            \
+		run_block(g, next, m, n, terms);                     \
+	}
+BLOCK_FN(1, 1, 1)
+BLOCK_FN(1, 2, 1)
+BLOCK_FN(2, 1, 1)
+BLOCK_FN(2, 2, 1)
+BLOCK_FN(1, 1, 2)
+BLOCK_FN(1, 2, 2)
+BLOCK_FN(2, 1, 2)
+BLOCK_FN(2, 2, 2)
+BLOCK_FN(1, 1, 3)
+BLOCK_FN(1, 2, 3)
+BLOCK_FN(2, 1, 3)
+BLOCK_FN(2, 2, 3)
+#undef BLOCK_FN
+
+static const block_fn block_fns[3][2][2] = {
+	{ { block_111, block_121 }, { block_211, block_221 } },
+	{ { block_112, block_122 }, { block_212, block_222 } },
+	{ { block_113, block_123 }, { block_213, block_223 } },
+};
+
+/* One product: constant while it runs. */
+typedef struct product {
+	const elm__matrix *w;
+	const elm__activations *x;
+	float *y;
+	size_t y_stride, row1;
+	layout inputs;
+	const char *a;
+	int terms;
+	size_t m0, m1;	/* tiles of inputs at hand: [m0, m1) */
+	char *sums;	/* of a chunk: panel after panel, pair after pair */
+	char *panel[2]; /* weights in use and weights being decoded */
+} product;
+
+/* A place in the loops over chunks, slices and panels. */
+typedef struct cursor {
+	size_t chunk, k0, row;
+} cursor;
+
+static bool advance(const product *p, cursor *at)
+{
+	size_t end = smaller(at->chunk + CHUNK, p->row1);
+
+	at->row += PANEL;
+	if (at->row < end)
+		return true;
+	at->k0 += p->inputs.slice;
+	if (at->k0 >= p->inputs.tiles_k) {
+		at->chunk = end;
+		at->k0 = 0;
+	}
+	at->row = at->chunk;
+	return at->chunk < p->row1;
+}
+
+static size_t depth_at(const product *p, const cursor *at)
+{
+	return smaller(p->inputs.slice, p->inputs.tiles_k - at->k0);
+}
+
+/* A panel that is to be decoded while `products` tile products run. */
+static panel panel_at(const product *p, const cursor *at, char *tiles, size_t products)
+{
+	const elm__matrix *w = p->w;
+	const decoder *d = &decoders[w->type];
+	size_t blocks = w->cols / (d->blocks * TILE_K);
+	panel out = {
+		.w = w,
+		.decoder = d,
+		.unit = d->unit,
+		.tiles = tiles,
+		.next = tiles,
+		.row = at->row,
+		.width = divide_up(smaller(PANEL, p->row1 - at->row), TILE),
+		.k = at->k0,
+		.step = products,
+	};
+
+	if (p->terms > 2)
+		out.low = out.width * AMX_TILE_BYTES;
+	out.units = out.share = UNITS * out.width * depth_at(p, at);
+	if (d->begin) {
+		amx_set_constants(&out.block, d->width, d->zero, d->levels);
+		out.packed_bytes = w->group_bytes / blocks;
+		out.packed = (const uint8_t *)w->data + at->row / TILE * w->group_bytes +
+			     at->k0 / d->blocks * out.packed_bytes;
+	}
+	return out;
+}
+
+/* Copies the sums of a chunk, rows [row0, row1) of the output, to where they belong. Going along
+ * the rows of the output after all panels costs less than storing tiles there, whose lines are far
+ * apart and mostly in the same sets of the caches. */
+static void copy_out(const product *p, size_t row0, size_t row1)
+{
+	size_t pairs = divide_up(p->m1 - p->m0, 2), inputs = smaller(p->m1 * TILE, p->x->rows);
+
+	for (size_t i = p->m0 * TILE; i < inputs; i++) {
+		size_t at = i - p->m0 * TILE;
+		const char *sums = p->sums + at / PANEL * SUMS_BYTES +
+				   at % PANEL / TILE * 2 * AMX_TILE_BYTES + at % TILE * 64;
+		float *y = p->y + i * p->y_stride;
+
+		for (size_t r = row0; r < row1; r += PANEL, sums += pairs * SUMS_BYTES) {
+			const char *second = sums + AMX_TILE_BYTES;
+
+			if (r + PANEL <= row1) {
+				_mm512_storeu_ps(y + r, _mm512_load_ps(sums));
+				_mm512_storeu_ps(y + r + TILE, _mm512_load_ps(second));
+				continue;
+			}
+			memcpy(y + r, sums, smaller(TILE, row1 - r) * sizeof(float));
+			if (r + TILE < row1)
+				memcpy(y + r + TILE, second, (row1 - r - TILE) * sizeof(float));
+		}
+	}
+}
+
+/* All inputs with one panel and slice. */
+static void run_panel(const product *p, const cursor *at, const panel *now, panel *next)
+{
+	size_t pairs = divide_up(p->m1 - p->m0, 2);
+	char *sums = p->sums + (at->row - at->chunk) / PANEL * pairs * SUMS_BYTES;
+
+	for (size_t m = p->m0; m < p->m1; m += 2, sums += SUMS_BYTES) {
+		size_t tiles = smaller(2, p->m1 - m);
+		block g = {
+			.a = p->a + pair_offset(&p->inputs, m, at->k0) * AMX_TILE_BYTES,
+			.b = now->tiles,
+			.depth = depth_at(p, at),
+			.sums = sums,
+			.first = at->k0 == 0,
+			.soon = at->k0 && m + 2 < p->m1 ? sums + SUMS_BYTES : NULL,
+		};
+
+		block_fns[p->terms - 1][tiles - 1][now->width - 1](&g, next);
+	}
+}
+
+static void run_inputs(product *p, size_t row0)
+{
+	cursor at = { row0, 0, row0 }, then = at;
+	panel now = panel_at(p, &at, p->panel[0], 1), next;
+	size_t use = 0, products;
+	bool more = true;
+
+	while (now.units)
+		decode_unit(&now);
+	for (; more; at = then, now = next) {
+		use ^= 1;
+		products = (p->m1 - p->m0) * now.width * depth_at(p, &at) * (size_t)p->terms;
+		more = advance(p, &then);
+		next = panel_at(p, more ? &then : &at, p->panel[use], products);
+		if (!more)
+			next.share = 0;
+		amx_fence();
+		run_panel(p, &at, &now, &next);
+		if (!more || then.chunk != at.chunk)
+			copy_out(p, at.chunk, smaller(at.chunk + CHUNK, p->row1));
+	}
+}
+
+/* How many products split numbers need for this type; 1: numbers are rounded. */
+static int terms_of(elm_type type)
+{
+	switch (type) {
+	case ELM_TYPE_F32:
+	case ELM_TYPE_F16:
+		return 3;
+	case ELM_TYPE_BF16:
+		return 2;
+	default:
+		return 1;
+	}
+}
+
+unsigned elm__amx_form(const elm__matrix *w)
+{
+	if (!w->interleave)
+		return terms_of(w->type) > 1 ? ELM__FORM_BF16_SPLIT : 0;
+	return w->interleave == TILE && decoders[w->type].begin ? ELM__FORM_BF16 : 0;
+}
+
+void elm__amx_matmul(const elm__matrix *w, const elm__activations *x, float *y, size_t y_stride,
+		     size_t row0, size_t row1, void *scratch)
+{
+	char *memory = scratch;
+	unsigned form = elm__amx_form(w);
+	product p = {
+		.w = w,
+		.x = x,
+		.y = y,
+		.y_stride = y_stride,
+		.row1 = row1,
+		.inputs = layout_of(x->rows, x->cols, form),
+		.a = form == ELM__FORM_BF16 ? x->bf16 : x->bf16_split,
+		.terms = terms_of(w->type),
+		.panel = { memory, memory + PANEL_BYTES },
+		.sums = memory + 2 * PANEL_BYTES,
+	};
+
+	if (row0 >= row1)
+		return;
+	amx_begin();
+	for (; p.m0 < p.inputs.tiles_m; p.m0 = p.m1) {
+		p.m1 = smaller(p.m0 + BLOCK_M / TILE, p.inputs.tiles_m);
+		run_inputs(&p, row0);
+	}
+	amx_end();
+}
+
+size_t elm__amx_matmul_scratch(size_t max_m, size_t max_cols)
+{
+	size_t pairs = divide_up(smaller(max_m, BLOCK_M), PANEL);
+
+	return 2 * PANEL_BYTES + pairs * (CHUNK / PANEL) * SUMS_BYTES;
+}
