@@ -71,7 +71,7 @@ ELM_API const char *elm_status_text(elm_status status);
 ELM_API elm_status elm_error_set(elm_error *error, elm_status status, const char *format, ...)
 	ELM_PRINTF(3, 4);
 ELM_API elm_status elm_error_setv(elm_error *error, elm_status status, const char *format,
-				  va_list args);
+				  va_list args) ELM_PRINTF(3, 0);
 
 /* Puts "prefix: " before the sentence that is there already. Returns the status of `error`. */
 ELM_API elm_status elm_error_prefix(elm_error *error, const char *format, ...) ELM_PRINTF(2, 3);
