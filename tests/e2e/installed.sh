@@ -17,14 +17,24 @@ flags=$(pkg-config --cflags --libs edgelm | sed "s|$prefix|$root$prefix|g")
 static=$(pkg-config --cflags --libs --static edgelm |
 	sed -e "s|$prefix|$root$prefix|g" -e 's|-ledgelm|-l:libedgelm.a|')
 
-# shellcheck disable=SC2086 # lists of words
-$cc -std=c11 -Wall -Werror -o "$root/shared" "$source/examples/types.c" $flags
-# shellcheck disable=SC2086
-$cc -std=c11 -Wall -Werror -o "$root/static" "$source/examples/types.c" $static
-LD_LIBRARY_PATH=$library "$root/shared" >"$root/shared.txt"
-"$root/static" >"$root/static.txt"
+for example in types generate; do
+	# shellcheck disable=SC2086 # lists of words
+	$cc -std=c11 -Wall -Werror -o "$root/$example" "$source/examples/$example.c" $flags
+	# shellcheck disable=SC2086
+	$cc -std=c11 -Wall -Werror -o "$root/$example-static" "$source/examples/$example.c" $static
+done
+LD_LIBRARY_PATH=$library "$root/types" >"$root/shared.txt"
+"$root/types-static" >"$root/static.txt"
 cmp "$root/shared.txt" "$root/static.txt"
 grep -q '^Q4_K  *4.5000 bits per weight$' "$root/shared.txt"
+
+model=$source/../shared/golden/models/stories260K-F32.gguf
+if [ -e "$model" ]; then
+	LD_LIBRARY_PATH=$library "$root/generate" "$model" "Once upon a time" | grep -q '^, there was a little girl'
+	"$root/generate-static" "$model" "Once upon a time" | grep -q '^, there was a little girl'
+else
+	echo "no golden model: examples/generate.c is built, not run"
+fi
 
 version=$(pkg-config --modversion edgelm)
 [ "$("$root$prefix/bin/edgelm" --version)" = "edgelm $version" ]
