@@ -18,6 +18,8 @@ typedef enum jj_node_type {
 	JJ_N_ITEM,  /* a[b] */
 	JJ_N_SLICE, /* a[b:c:d] as children a, b, c, d; missing ones NULL */
 	JJ_N_CALL,
+	JJ_N_UNPACK,	   /* *a, only as an argument */
+	JJ_N_UNPACK_NAMED, /* **a, likewise */
 	JJ_N_FILTER,
 	JJ_N_TEST,
 	JJ_N_NOT,
@@ -71,6 +73,7 @@ typedef struct jj_node jj_node;
 struct jj_node {
 	uint8_t type;	  /* jj_node_type */
 	uint8_t operator; /* of BINARY */
+	bool unpacks;	  /* CALL, FILTER, TEST: some arguments are UNPACK or UNPACK_NAMED */
 	uint16_t depth;	  /* of the tree below; bounded, because the walk is recursive */
 	uint32_t line, column;
 	uint32_t symbol;    /* of NAME and MACRO: index of the variable */

@@ -32,6 +32,87 @@ static bool eval_dict(jj_runtime *rt, const jj_node *node, jj_value *out)
 	return true;
 }
 
+/* Grows the keyword arguments by one. */
+static bool push_named(jj_runtime *rt, const jj_string *name, jj_value value, jj_list *names,
+		       jj_list *values)
+{
+	return elm__jj_push(rt, names, (jj_value){ .kind = JJ_STRING, .as.string = name }) &&
+	       elm__jj_push(rt, values, value);
+}
+
+static bool unpack_argument(jj_runtime *rt, const jj_node *node, jj_list *positional,
+			    jj_list *names, jj_list *values)
+{
+	jj_value value;
+	jj_list *items;
+	jj_entry *entry;
+	size_t i;
+
+	if (!elm__jj_evaluate(rt, node->children[0], &value))
+		return false;
+	rt->where = node;
+	if (node->type == JJ_N_UNPACK) {
+		if (!elm__jj_iterate(rt, value, &items))
+			return false;
+		for (i = 0; i < items->count; i++)
+			if (!elm__jj_push(rt, positional, items->items[i]))
+				return false;
+		return true;
+	}
+	if (value.kind != JJ_DICT)
+		return elm__jj_fail(rt, "** wants a dict, not %s", elm__jj_kind_name(value));
+	for (i = 0; i < value.as.dict->used; i++) {
+		entry = &value.as.dict->entries[i];
+		if (entry->key.kind == JJ_ABSENT)
+			continue;
+		if (entry->key.kind != JJ_STRING)
+			return elm__jj_fail(rt, "keywords must be strings");
+		if (!push_named(rt, entry->key.as.string, entry->value, names, values))
+			return false;
+	}
+	return true;
+}
+
+/* The arguments of a call with * or ** among them, whose number only the values tell. */
+static bool unpacked_arguments(jj_runtime *rt, const jj_node *node, jj_args *args)
+{
+	jj_value positional, names, values, value;
+	const jj_string **texts;
+	const jj_node *child;
+	uint32_t i;
+	size_t j;
+
+	if (!elm__jj_list(rt, JJ_LIST, 0, &positional) || !elm__jj_list(rt, JJ_LIST, 0, &names) ||
+	    !elm__jj_list(rt, JJ_LIST, 0, &values))
+		return false;
+	for (i = 1; i < node->count; i++) {
+		child = node->children[i];
+		if (child->type == JJ_N_UNPACK || child->type == JJ_N_UNPACK_NAMED) {
+			if (!unpack_argument(rt, child, positional.as.list, names.as.list,
+					     values.as.list))
+				return false;
+			continue;
+		}
+		if (!elm__jj_evaluate(rt, child, &value))
+			return false;
+		if (node->names[i] ?
+			    !push_named(rt, node->names[i], value, names.as.list, values.as.list) :
+			    !elm__jj_push(rt, positional.as.list, value))
+			return false;
+	}
+	texts = elm__jj_alloc(rt, names.as.list->count, sizeof(*texts));
+	if (!texts)
+		return false;
+	for (j = 0; j < names.as.list->count; j++)
+		texts[j] = names.as.list->items[j].as.string;
+	args->positional = positional.as.list->items;
+	args->count = positional.as.list->count;
+	args->names = texts;
+	args->named = values.as.list->items;
+	args->named_count = values.as.list->count;
+	return true;
+}
+
 bool elm__jj_arguments(jj_runtime *rt, const jj_node *node, jj_args *args)
 {
 	uint32_t count = node->count - 1, i;
@@ -40,6 +121,8 @@ bool elm__jj_arguments(jj_runtime *rt, const jj_node *node, jj_args *args)
 	memset(args, 0, sizeof(*args));
 	if (!count)
 		return true;
+	if (node->unpacks)
+		return unpacked_arguments(rt, node, args);
 	values = elm__jj_alloc(rt, count, sizeof(*values));
 	if (!values)
 		return false;

@@ -254,12 +254,40 @@ static jj_node *parse_primary(jj_parser *p)
 	return node && elm__jj_expect(p, JJ_T_OPERATOR, ")") ? node : NULL;
 }
 
-/* Arguments in parentheses, the "(" being current, appended to `out`. */
-static bool parse_arguments(jj_parser *p, jj_nodes *out)
+/* One argument; *named says whether a keyword argument came before and is updated. */
+static bool parse_argument(jj_parser *p, jj_node *call, jj_nodes *out, bool *named)
 {
-	const jj_string *name;
-	bool first = true, named = false;
+	const jj_token *at = p->token;
+	const jj_string *name = NULL;
+	bool star = accept_operator(p, "*"), stars = !star && accept_operator(p, "**");
 	jj_node *value;
+
+	if (at->type == JJ_T_NAME && at[1].type == JJ_T_OPERATOR && at[1].length == 1 &&
+	    at[1].text[0] == '=') {
+		name = elm__jj_constant_string(p, at->text, at->length);
+		if (!name)
+			return false;
+		p->token += 2;
+	} else if (*named && !stars) {
+		elm__jj_syntax_error(p, at, ELM_ERR_FORMAT,
+				     "a positional argument follows a keyword argument");
+		return false;
+	}
+	*named |= name || stars;
+	value = elm__jj_parse_expression(p);
+	if (value && (star || stars)) {
+		call->unpacks = true;
+		value = elm__jj_node_with(p, star ? JJ_N_UNPACK : JJ_N_UNPACK_NAMED, at, value,
+					  NULL);
+	}
+	return value && elm__jj_append(p, out, value, name);
+}
+
+/* Arguments in parentheses, the "(" being current, appended to `out`, which are to be the children
+ * of `call`. */
+static bool parse_arguments(jj_parser *p, jj_node *call, jj_nodes *out)
+{
+	bool first = true, named = false;
 
 	p->token++;
 	while (!accept_operator(p, ")")) {
@@ -268,27 +296,7 @@ static bool parse_arguments(jj_parser *p, jj_nodes *out)
 		if (accept_operator(p, ")"))
 			break;
 		first = false;
-		name = NULL;
-		if (is_operator(p, "*") || is_operator(p, "**")) {
-			elm__jj_syntax_error(p, p->token, ELM_ERR_UNSUPPORTED,
-					     "unpacking arguments with * is not supported; write "
-					     "them out");
-			return false;
-		}
-		if (p->token->type == JJ_T_NAME && p->token[1].type == JJ_T_OPERATOR &&
-		    p->token[1].length == 1 && p->token[1].text[0] == '=') {
-			name = elm__jj_constant_string(p, p->token->text, p->token->length);
-			if (!name)
-				return false;
-			p->token += 2;
-			named = true;
-		} else if (named) {
-			elm__jj_syntax_error(p, p->token, ELM_ERR_FORMAT,
-					     "a positional argument follows a keyword argument");
-			return false;
-		}
-		value = elm__jj_parse_expression(p);
-		if (!value || !elm__jj_append(p, out, value, name))
+		if (!parse_argument(p, call, out, &named))
 			return false;
 	}
 	return true;
@@ -300,7 +308,7 @@ static jj_node *parse_call(jj_parser *p, jj_node *function)
 	jj_nodes children = { 0 };
 
 	if (!node || !elm__jj_append(p, &children, function, NULL) ||
-	    !parse_arguments(p, &children))
+	    !parse_arguments(p, node, &children))
 		return NULL;
 	return elm__jj_finish(p, node, &children);
 }
@@ -402,7 +410,7 @@ static jj_node *parse_filter(jj_parser *p, jj_node *subject)
 	if (!node || !elm__jj_append(p, &children, subject, NULL))
 		return NULL;
 	node->name = parse_dotted(p, "the name of a filter");
-	if (!node->name || (is_operator(p, "(") && !parse_arguments(p, &children)))
+	if (!node->name || (is_operator(p, "(") && !parse_arguments(p, node, &children)))
 		return NULL;
 	node->function = elm__jj_find_filter(node->name->data, node->name->length);
 	return elm__jj_finish(p, node, &children);
@@ -450,7 +458,7 @@ static jj_node *parse_test(jj_parser *p, jj_node *subject)
 	if (!node->name)
 		return NULL;
 	if (is_operator(p, "(")) {
-		if (!parse_arguments(p, &children))
+		if (!parse_arguments(p, node, &children))
 			return NULL;
 	} else if (starts_test_argument(p)) {
 		argument = elm__jj_parse_postfix_primary(p);

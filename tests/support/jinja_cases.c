@@ -291,7 +291,14 @@ static const jinja_case macros[] = {
 	{ "{% for i in [1, 2] %}{% macro m() %}{{ i }}{% endmacro %}{{ m() }}{% endfor %}", "12" },
 	{ "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", NULL, "nested too deeply" },
 	{ "{% call 5 %}{% endcall %}", NULL, "must call a macro" },
-	{ "{{ f(*a) }}", NULL, "unpacking arguments" },
+	{ "{% macro m(a, b, c) %}{{ a }}{{ b }}{{ c }}{% endmacro %}{{ m(*[1, 2, 3]) }}{{ m(1, "
+	  "*[2], **{'c': 3}) }}{{ m(c=1, **{'a': 2, 'b': 3}) }}{{ range(*[2, 4]) | list }}",
+	  "123123231[2, 3]" },
+	{ "{{ range(*5) }}", NULL, "not iterable" },
+	{ "{{ dict(**5) }}", NULL, "** wants a dict" },
+	{ "{{ dict(**{1: 2}) }}", NULL, "keywords must be strings" },
+	{ "{{ dict(**{'a': 1}, b=2) }}", "{'a': 1, 'b': 2}" },
+	{ "{{ f(a=1, *b) }}", NULL, "positional argument follows" },
 	{ "{{ f(a=1, 2) }}", NULL, "positional argument follows" },
 };
 
