@@ -20,8 +20,8 @@ typedef struct elm__map {
 ELM_NODISCARD elm_status elm__map_open(elm__map *map, const char *path, elm_error *error);
 void elm__map_release(elm__map *map);
 
-/* Takes the whole pages of a mapped range out of this process, so that they do not count as its memory.
- * They stay readable: touching one brings it back from the page cache. */
+/* Takes the whole pages of a mapped range out of this process, so that they do not count as its
+ * memory. They stay readable: touching one brings it back from the page cache. */
 void elm__map_forget(const void *data, size_t size);
 
 /*
