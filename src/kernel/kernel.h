@@ -50,9 +50,9 @@ typedef struct elm__matrix {
  * zero. A block that holds a NaN or infinity has the scale NaN and zeros; one with no magnitude
  * above ELM__Q8_TINY is zero.
  *
- * ELM__FORM_Q16: the same and a second plane, x = q8_scale[k] * (q8 + q8_low / 254), so that
- * nothing noticeable is lost; q8_low_sum is to q8_low what q8_sum is to q8. For products with one
- * row, where arithmetic is free while weights arrive from memory.
+ * ELM__FORM_Q16: the same and a second plane in [-127, 127], x = q8_scale[k] * (q8 + q8_low / 256),
+ * so that nothing noticeable is lost; q8_low_sum is to q8_low what q8_sum is to q8. For products
+ * with one row, where arithmetic is free while weights arrive from memory.
  *
  * ELM__FORM_BF16: rounded to bfloat16. ELM__FORM_BF16_SPLIT: the sum of two bfloat16 numbers, for
  * weights that are not quantised.
@@ -67,7 +67,7 @@ enum {
 };
 
 #define ELM__Q8_TINY 0x1p-100f
-#define ELM__Q16_STEP (1.0f / 254.0f) /* what one unit of q8_low counts in units of q8 */
+#define ELM__Q16_STEP 0x1p-8f /* what one unit of q8_low counts in units of q8 */
 
 typedef struct elm__activations {
 	size_t rows, cols;

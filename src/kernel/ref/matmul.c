@@ -88,10 +88,11 @@ static float quantize_block(const float *x, size_t n, int q[ELM__Q8_BLOCK], int 
 		return 0;
 	inverse = 127.0f / largest;
 	for (size_t i = 0; i < n; i++) {
-		float scaled = x[i] * inverse;
+		float scaled = x[i] * inverse, rest;
 
 		q[i] = (int)rintf(scaled);
-		low[i] = (int)rintf((scaled - (float)q[i]) * 254.0f);
+		rest = (scaled - (float)q[i]) * 256.0f;
+		low[i] = (int)rintf(fmaxf(-127.0f, fminf(127.0f, rest)));
 	}
 	return largest / 127.0f;
 }

@@ -44,45 +44,64 @@ INLINE void fetch_ahead(const uint8_t *from, size_t bytes)
 		_mm_prefetch((const char *)from + AHEAD + i, _MM_HINT_T0);
 }
 
-/* The integer sums of one plane of inputs with the codes less their bias, as floats. */
-INLINE vf one_plane(elm_type type, const vi *codes, const int8_t *x, int quads, vf input_sum)
-{
-	vf start = vf_set(MAGIC);
+/*
+ * What the product of one row needs to know of each 32 inputs, in units of q8_low: the scale, and
+ * for each half-block, or once, what the accumulators begin with for a biased type, the sum of the
+ * inputs for one with offsets.
+ */
+typedef struct row_sides {
+	const float *scale;
+	const int32_t *start;
+	const float *sum;
+} row_sides;
 
-	if (bias(type))
-		start = vf_fma(input_sum, vf_set(-(float)bias(type)), start);
-	return vf_sub(vf_from_bits(vi_dot(vi_from_bits(start), codes, x, quads, code_range(type))),
-		      vf_set(MAGIC));
+static row_sides prepare_row(elm_type type, const elm__activations *x, float *scratch)
+{
+	const size_t blocks = elm__q8_blocks(x->cols), parts = (size_t)halves(type);
+	int32_t *start = (int32_t *)(void *)(scratch + blocks);
+	float *sum = scratch + blocks;
+
+	for (size_t k = 0; k < blocks; k++)
+		scratch[k] = x->q8_scale[k] * ELM__Q16_STEP;
+	for (size_t i = 0; i < blocks * parts; i++) {
+		float both = 256 * x->q8_sum[2 / parts * i] + x->q8_low_sum[2 / parts * i];
+
+		if (parts == 1)
+			both += 256 * x->q8_sum[2 * i + 1] + x->q8_low_sum[2 * i + 1];
+		if (has_offset(type))
+			sum[i] = both;
+		else
+			start[i] = -bias(type) * (int32_t)both;
+	}
+	return (row_sides){ scratch, start, sum };
 }
 
 /* Adds 32 inputs to the sums of one group of rows. */
-INLINE vf one_block(elm_type type, const weights *w, const elm__activations *x, size_t k, vf sum)
+INLINE vf one_block(elm_type type, const weights *w, const elm__activations *x,
+		    const row_sides *sides, size_t k, vf sum)
 {
-	const int parts = halves(type), quads = 8 / parts;
+	const int parts = halves(type), quads = 8 / parts, range = code_range(type);
 	vf total = vf_set(0);
 
 	for (int h = 0; h < parts; h++) {
 		const vi *codes = w->code + 4 * h;
-		const size_t at = 32 * k + 16 * (size_t)h, half = 2 * k + (size_t)h;
-		vf high_sum = vf_set(x->q8_sum[half]), low_sum = vf_set(x->q8_low_sum[half]), dot;
+		const size_t at = 32 * k + 16 * (size_t)h, side = (size_t)parts * k + (size_t)h;
+		vi high = vi_dot(vi_set32(0), codes, x->q8 + at, quads, range);
+		vi start = has_offset(type) || !bias(type) ? vi_set32(0) :
+							     vi_set32(sides->start[side]);
+		vi low = vi_dot(start, codes, x->q8_low + at, quads, range);
+		vf dot = vf_from_int(vi_add32(vi_shift32(high, -8), low));
 
-		if (parts == 1) {
-			high_sum = vf_add(high_sum, vf_set(x->q8_sum[half + 1]));
-			low_sum = vf_add(low_sum, vf_set(x->q8_low_sum[half + 1]));
-		}
-		dot = vf_fma(one_plane(type, codes, x->q8_low + at, quads, low_sum),
-			     vf_set(ELM__Q16_STEP),
-			     one_plane(type, codes, x->q8 + at, quads, high_sum));
 		total = h ? vf_fma(dot, w->scale[h], total) : vf_mul(dot, w->scale[h]);
 		if (has_offset(type))
-			total = vf_fma(w->offset[h],
-				       vf_fma(low_sum, vf_set(ELM__Q16_STEP), high_sum), total);
+			total = vf_fma(w->offset[h], vf_set(sides->sum[side]), total);
 	}
-	return vf_fma(total, vf_set(x->q8_scale[k]), sum);
+	return vf_fma(total, vf_set(sides->scale[k]), sum);
 }
 
 /* The sums of one group of rows. */
-INLINE vf one_group(elm_type type, const uint8_t *group, const elm__activations *x)
+INLINE vf one_group(elm_type type, const uint8_t *group, const elm__activations *x,
+		    const row_sides *sides)
 {
 	const size_t bytes = packed_block_bytes(type), part = code_bytes(type);
 	const int subs = sub_blocks(type);
@@ -97,7 +116,7 @@ INLINE vf one_group(elm_type type, const uint8_t *group, const elm__activations 
 
 			load_weights(type, group, s, &scales, &w);
 			fetch_ahead(group + header_bytes(type) + (size_t)s * part, part);
-			sum = one_block(type, &w, x, k + (size_t)s, sum);
+			sum = one_block(type, &w, x, sides, k + (size_t)s, sum);
 		}
 	}
 	return sum;
@@ -213,10 +232,12 @@ INLINE const uint8_t *group_of(const elm__matrix *m, size_t row)
 }
 
 INLINE void multiply_one(elm_type type, const elm__matrix *m, const elm__activations *x, float *y,
-			 size_t row0, size_t row1)
+			 size_t row0, size_t row1, float *scratch)
 {
+	const row_sides sides = prepare_row(type, x, scratch);
+
 	for (size_t r = row0; r < row1; r += LANES) {
-		vf sum = one_group(type, group_of(m, r), x);
+		vf sum = one_group(type, group_of(m, r), x, &sides);
 
 		if (row1 - r >= LANES) {
 			vf_store(y + r, sum);
@@ -275,7 +296,7 @@ typedef void product_fn(const elm__matrix *m, const elm__activations *x, float *
 				   size_t y_stride, size_t row0, size_t row1, float *scratch)   \
 	{                                                                                       \
 		if (x->rows == 1)                                                               \
-			multiply_one(ELM_TYPE_##type, m, x, y, row0, row1);                     \
+			multiply_one(ELM_TYPE_##type, m, x, y, row0, row1, scratch);            \
 		else                                                                            \
 			multiply_many(ELM_TYPE_##type, m, x, y, y_stride, row0, row1, scratch); \
 	}

@@ -222,8 +222,9 @@ static void quantize_block(elm__activations *x, unsigned form, size_t k, const f
 		vi_store8(x->q8 + 32 * k + j * LANES, q);
 		sum[half] = vi_add32(sum[half], q);
 		if (form == ELM__FORM_Q16) {
-			vf rest = vf_mul(vf_sub(scaled, vf_from_int(q)), vf_set(254));
-			vi low = bits < 0x7f800000 ? vi_round(rest) : q;
+			vf rest = vf_mul(vf_sub(scaled, vf_from_int(q)), vf_set(256));
+			vf fits = vf_max(vf_set(-127), vf_min(vf_set(127), rest));
+			vi low = bits < 0x7f800000 ? vi_round(fits) : q;
 
 			vi_store8(x->q8_low + 32 * k + j * LANES, low);
 			low_sum[half] = vi_add32(low_sum[half], low);
