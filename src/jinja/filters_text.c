@@ -239,13 +239,14 @@ static bool truncated(jj_runtime *rt, double value, bool *good, jj_value *out)
 	return true;
 }
 
-static void stripped(const jj_string *text, const char **begin, size_t *length)
+static bool stripped(jj_runtime *rt, const jj_string *text, const char **begin, size_t *length)
 {
 	size_t skip = elm__jj_leading_space(text->data, text->length);
 
 	*begin = text->data + skip;
 	*length = text->length - skip;
 	*length -= elm__jj_trailing_space(*begin, *length);
+	return elm__jj_charge(rt, text->length);
 }
 
 static bool f_int(jj_runtime *rt, jj_value self, const jj_args *args, jj_value *out)
@@ -267,7 +268,8 @@ static bool f_int(jj_runtime *rt, jj_value self, const jj_args *args, jj_value *
 	if (self.kind == JJ_FLOAT && !truncated(rt, self.as.real, &good, out))
 		return false;
 	if (self.kind == JJ_STRING && (base == 0 || (base >= 2 && base <= 36))) {
-		stripped(self.as.string, &text, &length);
+		if (!stripped(rt, self.as.string, &text, &length))
+			return false;
 		if (base == 16 && length > 2 && text[0] == '0' && (text[1] | 0x20) == 'x')
 			base = 0;
 		if (elm__jj_parse_integer(text, length, (int)base, &integer)) {
@@ -296,7 +298,8 @@ static bool f_float(jj_runtime *rt, jj_value self, const jj_args *args, jj_value
 		return true;
 	}
 	if (self.kind == JJ_STRING) {
-		stripped(self.as.string, &text, &length);
+		if (!stripped(rt, self.as.string, &text, &length))
+			return false;
 		if (elm__jj_parse_double(text, length, &real)) {
 			*out = jj_float(real);
 			return true;

@@ -266,14 +266,16 @@ static bool affix_test(jj_runtime *rt, jj_value self, jj_value wanted, bool at_e
 	size_t i;
 
 	if (wanted.kind != JJ_TUPLE) {
-		if (!elm__jj_want_string(rt, wanted, "what the text is tested for", &affix))
+		if (!elm__jj_want_string(rt, wanted, "what the text is tested for", &affix) ||
+		    !elm__jj_charge(rt, affix->length))
 			return false;
 		*out = jj_bool(has_affix(self.as.string, affix, at_end));
 		return true;
 	}
 	for (i = 0; i < wanted.as.list->count && !found; i++) {
 		if (!elm__jj_want_string(rt, wanted.as.list->items[i],
-					 "what the text is tested for", &affix))
+					 "what the text is tested for", &affix) ||
+		    !elm__jj_charge(rt, affix->length))
 			return false;
 		found = has_affix(self.as.string, affix, at_end);
 	}
@@ -296,7 +298,8 @@ static bool m_removeprefix(jj_runtime *rt, jj_value self, const jj_args *args, j
 	const jj_string *text = self.as.string, *affix;
 	size_t cut;
 
-	if (!elm__jj_want_string(rt, argument(args, 0), "the prefix", &affix))
+	if (!elm__jj_want_string(rt, argument(args, 0), "the prefix", &affix) ||
+	    !elm__jj_charge(rt, affix->length))
 		return false;
 	cut = has_affix(text, affix, false) ? affix->length : 0;
 	return elm__jj_view(rt, text->data + cut, text->length - cut, out);
@@ -307,7 +310,8 @@ static bool m_removesuffix(jj_runtime *rt, jj_value self, const jj_args *args, j
 	const jj_string *text = self.as.string, *affix;
 	size_t cut;
 
-	if (!elm__jj_want_string(rt, argument(args, 0), "the suffix", &affix))
+	if (!elm__jj_want_string(rt, argument(args, 0), "the suffix", &affix) ||
+	    !elm__jj_charge(rt, affix->length))
 		return false;
 	cut = has_affix(text, affix, true) ? affix->length : 0;
 	return elm__jj_view(rt, text->data, text->length - cut, out);

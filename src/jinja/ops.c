@@ -150,7 +150,8 @@ bool elm__jj_equal(jj_runtime *rt, jj_value a, jj_value b, bool *out)
 		return true;
 	case JJ_STRING:
 		*out = elm__jj_same(a, b);
-		return elm__jj_charge(rt, *out ? a.as.string->length : 0);
+		return a.as.string->length != b.as.string->length ||
+		       elm__jj_charge(rt, a.as.string->length);
 	case JJ_LIST:
 	case JJ_TUPLE:
 	case JJ_DICT:

@@ -106,8 +106,13 @@ static bool reserve(jj_runtime *rt, size_t length)
 	if (length > limit || rt->out.length > limit - length)
 		return elm__jj_fail_with(rt, ELM_ERR_LIMIT, "the output is longer than %zu bytes",
 					 limit);
-	if (!elm__jj_charge(rt, length))
-		return false;
+	/* Text often comes character by character, which is less than a step each. */
+	rt->uncharged += length + 16;
+	if (rt->uncharged >= 256) {
+		if (!elm__jj_charge(rt, rt->uncharged - 256))
+			return false;
+		rt->uncharged = 0;
+	}
 	if (!elm__buf_reserve(&rt->out, length))
 		return elm__jj_fail_with(rt, ELM_ERR_NO_MEMORY, "out of memory");
 	return true;
@@ -242,6 +247,8 @@ bool elm__jj_assign(jj_runtime *rt, uint32_t symbol, jj_value value)
 		scope->values[symbol] = value;
 		return true;
 	}
+	if (!elm__jj_charge(rt, scope->count * sizeof(*scope->symbols)))
+		return false;
 	for (i = 0; i < scope->count; i++)
 		if (scope->symbols[i] == symbol) {
 			scope->values[i] = value;
@@ -266,15 +273,19 @@ bool elm__jj_assign(jj_runtime *rt, uint32_t symbol, jj_value value)
 	return true;
 }
 
-jj_value elm__jj_variable(const jj_runtime *rt, uint32_t symbol, const jj_string *name)
+jj_value elm__jj_variable(jj_runtime *rt, uint32_t symbol, const jj_string *name)
 {
 	const jj_scope *scope;
+	size_t cost;
 	uint32_t i;
 
-	for (scope = rt->scope; scope->parent; scope = scope->parent)
+	for (scope = rt->scope; scope->parent; scope = scope->parent) {
 		for (i = 0; i < scope->count; i++)
 			if (scope->symbols[i] == symbol)
 				return scope->values[i];
+		cost = scope->count / 64;
+		rt->steps -= cost < rt->steps ? cost : rt->steps;
+	}
 	return scope->values[symbol].kind == JJ_ABSENT ? jj_undefined(JJ_ABSENT, name) :
 							 scope->values[symbol];
 }

@@ -13,7 +13,7 @@
 #include "jinja/ast.h"
 #include "jinja/builtin.h"
 
-/* How deep calls and nested values may go. Bounded by the stack: a level costs up to 1 KiB. */
+/* How deep calls and nested values may go. All levels together need less than 256 KiB of stack. */
 enum { JJ_MAX_DEPTH = 1200 };
 
 /* Variables of a block. The outermost scope has one cell per symbol of the program, inner ones a
@@ -44,8 +44,9 @@ typedef struct jj_runtime {
 	const elm__jinja *program;
 	const elm__jinja_options *options;
 	elm__arena arena;
-	elm__buf out; /* the prompt; while text is being captured, that too, at the end */
-	size_t steps; /* left */
+	elm__buf out;	  /* the prompt; while text is being captured, that too, at the end */
+	size_t steps;	  /* left */
+	size_t uncharged; /* output since steps were last taken for it, in bytes and a bit */
 	unsigned depth;
 	size_t loop_depth;
 	jj_scope *scope;
@@ -154,7 +155,7 @@ bool elm__jj_sort(jj_runtime *rt, jj_list *items, const jj_value *keys, bool rev
 
 /* Variables. */
 bool elm__jj_assign(jj_runtime *rt, uint32_t symbol, jj_value value);
-jj_value elm__jj_variable(const jj_runtime *rt, uint32_t symbol, const jj_string *name);
+jj_value elm__jj_variable(jj_runtime *rt, uint32_t symbol, const jj_string *name);
 
 /* Checked conversions of arguments; `what` names the argument in errors. */
 bool elm__jj_want_int(jj_runtime *rt, jj_value value, const char *what, int64_t fallback,

@@ -27,7 +27,12 @@ KIND_TEST(t_iterable, self.kind == JJ_STRING || self.kind == JJ_DICT || jj_is_se
 			      self.kind == JJ_UNDEFINED || self.kind == JJ_LOOP)
 KIND_TEST(t_callable, self.kind == JJ_FUNCTION || self.kind == JJ_METHOD || self.kind == JJ_MACRO ||
 			      self.kind == JJ_JOINER || self.kind == JJ_UNDEFINED)
-KIND_TEST(t_sameas, elm__jj_same(self, args->positional[0]))
+
+static bool t_sameas(jj_runtime *rt, jj_value self, const jj_args *args, jj_value *out)
+{
+	*out = jj_bool(elm__jj_same(self, args->positional[0]));
+	return elm__jj_charge(rt, self.kind == JJ_STRING ? self.as.string->length : 0);
+}
 
 static bool remainder_test(jj_runtime *rt, jj_value self, int64_t divisor, int64_t wanted,
 			   jj_value *out)
