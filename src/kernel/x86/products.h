@@ -90,7 +90,7 @@ INLINE vf one_block(elm_type type, const weights *w, const elm__activations *x,
 		vi start = has_offset(type) || !bias(type) ? vi_set32(0) :
 							     vi_set32(sides->start[side]);
 		vi low = vi_dot(start, codes, x->q8_low + at, quads, range);
-		vf dot = vf_from_int(vi_add32(vi_shift32(high, -8), low));
+		vf dot = vf_from_int(vi_add32(vi_left32(high, 8), low));
 
 		total = h ? vf_fma(dot, w->scale[h], total) : vf_mul(dot, w->scale[h]);
 		if (has_offset(type))
@@ -111,6 +111,7 @@ INLINE vf one_group(elm_type type, const uint8_t *group, const elm__activations 
 		block_scales scales = load_block_scales(type, group);
 
 		fetch_ahead(group, header_bytes(type));
+#pragma GCC unroll 8
 		for (int s = 0; s < subs; s++) {
 			weights w;
 

@@ -95,9 +95,15 @@ INLINE vi vi_widen_s8(const uint8_t *from)
 	return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)from));
 }
 
-INLINE vi vi_shift32(vi a, int n)
+/* Lanes of 32 bits shifted by n, which need not be a constant. */
+INLINE vi vi_left32(vi a, int n)
 {
-	return n > 0 ? _mm256_srli_epi32(a, n) : n < 0 ? _mm256_slli_epi32(a, -n) : a;
+	return _mm256_slli_epi32(a, n);
+}
+
+INLINE vi vi_right32(vi a, int n)
+{
+	return _mm256_srli_epi32(a, n);
 }
 
 INLINE vi vi_sub32(vi a, vi b)
@@ -173,6 +179,25 @@ INLINE vf vf_bf16(const uint16_t *from)
 	__m128i half = _mm_loadu_si128((const __m128i *)(const void *)from);
 
 	return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
+}
+
+/* The sums of LANES vectors that lie one after the other. */
+INLINE vf vf_sums(const float *from)
+{
+	vf a[4], b[2];
+
+	for (int i = 0; i < 4; i++)
+		a[i] = _mm256_hadd_ps(vf_load(from + 2 * i * LANES),
+				      vf_load(from + (2 * i + 1) * LANES));
+	for (int i = 0; i < 2; i++)
+		b[i] = _mm256_hadd_ps(a[2 * i], a[2 * i + 1]);
+	return vf_add(_mm256_permute2f128_ps(b[0], b[1], 0x20),
+		      _mm256_permute2f128_ps(b[0], b[1], 0x31));
+}
+
+INLINE float vf_first(vf a)
+{
+	return _mm256_cvtss_f32(a);
 }
 
 INLINE float vf_sum(vf a)

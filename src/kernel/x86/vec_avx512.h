@@ -88,11 +88,15 @@ INLINE vi vi_widen_s8(const uint8_t *from)
 	return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
 }
 
-INLINE vi vi_shift32(vi a, int n)
+/* Lanes of 32 bits shifted by n, which need not be a constant. */
+INLINE vi vi_left32(vi a, int n)
 {
-	return n > 0 ? _mm512_srli_epi32(a, (unsigned)n) :
-	       n < 0 ? _mm512_slli_epi32(a, (unsigned)-n) :
-		       a;
+	return _mm512_slli_epi32(a, (unsigned)n);
+}
+
+INLINE vi vi_right32(vi a, int n)
+{
+	return _mm512_srli_epi32(a, (unsigned)n);
 }
 
 INLINE vi vi_sub32(vi a, vi b)
@@ -168,6 +172,34 @@ INLINE vf vf_bf16(const uint16_t *from)
 	__m256i half = _mm256_loadu_si256((const __m256i *)(const void *)from);
 
 	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
+/* The sums of LANES vectors that lie one after the other. */
+INLINE vf vf_sums(const float *from)
+{
+	vf a[8], b[4], c[2];
+
+	for (int i = 0; i < 8; i++) {
+		vf first = vf_load(from + 2 * i * LANES), second = vf_load(from + (2 * i + 1) * LANES);
+
+		a[i] = vf_add(_mm512_unpacklo_ps(first, second), _mm512_unpackhi_ps(first, second));
+	}
+	for (int i = 0; i < 4; i++) {
+		__m512d first = _mm512_castps_pd(a[2 * i]), second = _mm512_castps_pd(a[2 * i + 1]);
+
+		b[i] = vf_add(_mm512_castpd_ps(_mm512_unpacklo_pd(first, second)),
+			      _mm512_castpd_ps(_mm512_unpackhi_pd(first, second)));
+	}
+	for (int i = 0; i < 2; i++)
+		c[i] = vf_add(_mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0x88),
+			      _mm512_shuffle_f32x4(b[2 * i], b[2 * i + 1], 0xdd));
+	return vf_add(_mm512_shuffle_f32x4(c[0], c[1], 0x88),
+		      _mm512_shuffle_f32x4(c[0], c[1], 0xdd));
+}
+
+INLINE float vf_first(vf a)
+{
+	return _mm512_cvtss_f32(a);
 }
 
 INLINE float vf_sum(vf a)

@@ -89,9 +89,15 @@ INLINE vi vi_widen_s8(const uint8_t *from)
 	return _mm_cvtepi8_epi32(_mm_cvtsi32_si128(*(const int32_t *)(const void *)from));
 }
 
-INLINE vi vi_shift32(vi a, int n)
+/* Lanes of 32 bits shifted by n, which need not be a constant. */
+INLINE vi vi_left32(vi a, int n)
 {
-	return n > 0 ? _mm_srli_epi32(a, n) : n < 0 ? _mm_slli_epi32(a, -n) : a;
+	return _mm_slli_epi32(a, n);
+}
+
+INLINE vi vi_right32(vi a, int n)
+{
+	return _mm_srli_epi32(a, n);
 }
 
 INLINE vi vi_sub32(vi a, vi b)
@@ -175,6 +181,18 @@ INLINE vf vf_bf16(const uint16_t *from)
 	__m128i half = _mm_loadl_epi64((const __m128i *)(const void *)from);
 
 	return _mm_castsi128_ps(_mm_slli_epi32(_mm_cvtepu16_epi32(half), 16));
+}
+
+/* The sums of LANES vectors that lie one after the other. */
+INLINE vf vf_sums(const float *from)
+{
+	return _mm_hadd_ps(_mm_hadd_ps(vf_load(from), vf_load(from + LANES)),
+			   _mm_hadd_ps(vf_load(from + 2 * LANES), vf_load(from + 3 * LANES)));
+}
+
+INLINE float vf_first(vf a)
+{
+	return _mm_cvtss_f32(a);
 }
 
 INLINE float vf_sum(vf a)

@@ -52,9 +52,9 @@ INLINE vf vf_exp(vf x)
 	p = vf_fma(p, r, vf_set(1));
 	power = vi_sub32(vi_from_bits(shifted), vi_from_bits(magic));
 	half = vi_halve32(power);
-	p = vf_mul(p, vf_from_bits(vi_shift32(vi_add32(half, vi_set32(127)), -23)));
+	p = vf_mul(p, vf_from_bits(vi_left32(vi_add32(half, vi_set32(127)), 23)));
 	half = vi_sub32(power, half);
-	return vf_mul(p, vf_from_bits(vi_shift32(vi_add32(half, vi_set32(127)), -23)));
+	return vf_mul(p, vf_from_bits(vi_left32(vi_add32(half, vi_set32(127)), 23)));
 }
 
 /*

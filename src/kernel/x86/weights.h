@@ -218,9 +218,9 @@ INLINE block_scales load_block_scales(elm_type type, const uint8_t *block)
 INLINE void load_scales_k45(const uint8_t *bytes, int s, const block_scales *block, weights *out)
 {
 	vi lo = vi_widen_u8(bytes + s * LANES);
-	vi hi = vi_shift32(vi_widen_u8(bytes + (8 + s / 2) * LANES), s % 2 * 4);
-	vi scale = vi_merge(vi_and(lo, vi_set32(15)), vi_shift32(hi, -4), vi_set32(0x30));
-	vi minimum = vi_merge(vi_shift32(lo, 4), vi_shift32(hi, -2), vi_set32(0x30));
+	vi hi = vi_right32(vi_widen_u8(bytes + (8 + s / 2) * LANES), s % 2 * 4);
+	vi scale = vi_merge(vi_and(lo, vi_set32(15)), vi_left32(hi, 4), vi_set32(0x30));
+	vi minimum = vi_merge(vi_right32(lo, 4), vi_left32(hi, 2), vi_set32(0x30));
 
 	out->scale[0] = vf_mul(block->d, vf_from_int(scale));
 	out->offset[0] = vf_mul(block->minus_dmin, vf_from_int(minimum));
@@ -229,8 +229,8 @@ INLINE void load_scales_k45(const uint8_t *bytes, int s, const block_scales *blo
 /* Six bits, biased by 32, from nibbles and pairs of bits: Q3_K (i < 16) and IQ4_XS (i < 8). */
 INLINE vf load_scale_6(const uint8_t *lo, const uint8_t *hi, int i, vf d)
 {
-	vi low = vi_shift32(vi_widen_u8(lo + i / 2 * LANES), i % 2 * 4);
-	vi high = vi_shift32(vi_widen_u8(hi + i / 4 * LANES), i % 4 * 2 - 4);
+	vi low = vi_right32(vi_widen_u8(lo + i / 2 * LANES), i % 2 * 4);
+	vi high = vi_left32(vi_right32(vi_widen_u8(hi + i / 4 * LANES), i % 4 * 2), 4);
 	vi both = vi_merge(vi_and(low, vi_set32(15)), high, vi_set32(0x30));
 
 	return vf_mul(d, vf_from_int(vi_sub32(both, vi_set32(32))));
@@ -262,7 +262,7 @@ INLINE void load_scales(elm_type type, const uint8_t *block, int s, const block_
 				out->scale[h] =
 					vf_mul(shared->d, vf_from_int(vi_and(both, vi_set32(15))));
 				out->offset[h] = vf_mul(shared->minus_dmin,
-							vf_from_int(vi_shift32(both, 4)));
+							vf_from_int(vi_right32(both, 4)));
 			}
 		}
 	} else {
