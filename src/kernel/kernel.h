@@ -100,6 +100,10 @@ static inline size_t elm__q8_blocks(size_t cols)
  * query: queries x group rows of head_dim floats; row (i, h) is at query + i * query_stride + h *
  * head_dim. out likewise. The scores are scale * q.k, then capped to softcap * tanh(s / softcap)
  * where softcap > 0.
+ *
+ * A long context can be shared out: calls with the same queries and different ranges of blocks each
+ * give the attention over their part and, in `lse`, its weight; elm__attention_merge puts them
+ * together.
  */
 typedef struct elm__attention {
 	const float *query;
@@ -111,6 +115,11 @@ typedef struct elm__attention {
 	elm_type kv_type; /* F32, F16 or Q8_0 */
 	const void *const *k_blocks;
 	const void *const *v_blocks;
+	/* Only positions in blocks [first_block, end_block) count; end_block 0: all. */
+	uint32_t first_block, end_block;
+	/* NULL, or for each row the logarithm of the sum of exponentials of its scores. A row that
+	 * sees nothing gets -INFINITY here and zeros in out. */
+	float *lse;
 	void *scratch; /* elm__kernels.attention_scratch(queries, group, head_dim) bytes */
 } elm__attention;
 
@@ -196,6 +205,14 @@ size_t elm__activations_bytes(const elm__kernels *kernels, unsigned forms, size_
 			      size_t cols);
 void elm__activations_place(elm__activations *x, const elm__kernels *kernels, unsigned forms,
 			    void *memory);
+
+/*
+ * out[i] = sum over p of parts[p][i] * e^lse[p] / sum over p of e^lse[p], for one row of n floats:
+ * the results of calls over parts of the context as one. Part p begins at parts + p * stride, its
+ * logarithm is lse[p * lse_stride].
+ */
+void elm__attention_merge(const float *parts, size_t stride, const float *lse, size_t lse_stride,
+			  size_t count, float *out, size_t n);
 
 /* Bytes of one cache block (32 tokens of one head) of keys or values: see kv.h. */
 size_t elm__kv_block_bytes(elm_type kv_type, size_t head_dim);

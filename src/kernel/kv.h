@@ -24,4 +24,19 @@ static inline const uint16_t *elm__kv_scale_row(const void *block, size_t head_d
 	return (const uint16_t *)(const void *)scales + slot * elm__kv_scales(head_dim);
 }
 
+/* The blocks that any query of a call sees and may count: [*first, *end). */
+static inline void elm__attention_blocks(const elm__attention *a, size_t *first, size_t *end)
+{
+	size_t last = (size_t)a->first_position + a->queries - 1, seen = 0;
+
+	if (a->window && a->first_position >= a->window)
+		seen = a->first_position - a->window + 1;
+	*first = seen / ELM__KV_BLOCK;
+	*end = last / ELM__KV_BLOCK + 1;
+	if (*first < a->first_block)
+		*first = a->first_block;
+	if (a->end_block && *end > a->end_block)
+		*end = a->end_block;
+}
+
 #endif

@@ -55,15 +55,16 @@ void elm__ref_kv_store(elm_type type, void *block, size_t slot, const float *x, 
 	}
 }
 
-/* One query head over the positions [begin, end). */
-static void attend(const elm__attention *a, const float *query, float *out, uint32_t begin,
-		   uint32_t end, float *row)
+/* One query head over the positions [begin, end). Returns the logarithm of the sum of exponentials.
+ */
+static float attend(const elm__attention *a, const float *query, float *out, size_t begin,
+		    size_t end, float *row)
 {
 	float largest = -INFINITY, sum = 0;
 	size_t n = a->head_dim;
 
 	memset(out, 0, n * sizeof(float));
-	for (uint32_t p = begin; p < end; p++) {
+	for (size_t p = begin; p < end; p++) {
 		size_t block = p / ELM__KV_BLOCK, slot = p % ELM__KV_BLOCK;
 		float score = 0, weight, rescale;
 
@@ -86,21 +87,59 @@ static void attend(const elm__attention *a, const float *query, float *out, uint
 		for (size_t i = 0; i < n; i++)
 			out[i] += weight * row[i];
 	}
+	if (begin >= end)
+		return -INFINITY;
 	for (size_t i = 0; i < n; i++)
 		out[i] /= sum;
+	return largest + logf(sum);
 }
 
-static void attention(const elm__attention *a)
+void elm__ref_attention(const elm__attention *a)
 {
-	for (uint32_t i = 0; i < a->queries; i++) {
-		uint32_t position = a->first_position + i;
-		uint32_t begin = a->window && position >= a->window ? position - a->window + 1 : 0;
+	size_t first, limit;
 
-		for (uint32_t h = 0; h < a->group; h++)
-			attend(a, a->query + i * a->query_stride + (size_t)h * a->head_dim,
-			       a->out + i * a->out_stride + (size_t)h * a->head_dim, begin,
-			       position + 1, a->scratch);
+	elm__attention_blocks(a, &first, &limit);
+	first *= ELM__KV_BLOCK;
+	limit *= ELM__KV_BLOCK;
+	for (size_t i = 0; i < a->queries; i++) {
+		size_t position = a->first_position + i, end = position + 1;
+		size_t begin = a->window && position >= a->window ? position - a->window + 1 : 0;
+
+		if (begin < first)
+			begin = first;
+		if (end > limit)
+			end = limit;
+		for (size_t h = 0; h < a->group; h++) {
+			float lse = attend(a, a->query + i * a->query_stride + h * a->head_dim,
+					   a->out + i * a->out_stride + h * a->head_dim, begin, end,
+					   a->scratch);
+
+			if (a->lse)
+				a->lse[i * a->group + h] = lse;
+		}
 	}
+}
+
+void elm__attention_merge(const float *parts, size_t stride, const float *lse, size_t lse_stride,
+			  size_t count, float *out, size_t n)
+{
+	float largest = -INFINITY, sum = 0;
+
+	for (size_t p = 0; p < count; p++)
+		largest = fmaxf(largest, lse[p * lse_stride]);
+	memset(out, 0, n * sizeof(float));
+	for (size_t p = 0; p < count; p++) {
+		const float *part = parts + p * stride;
+		float weight = expf(lse[p * lse_stride] - largest);
+
+		if (lse[p * lse_stride] == -INFINITY)
+			continue;
+		sum += weight;
+		for (size_t i = 0; i < n; i++)
+			out[i] += weight * part[i];
+	}
+	for (size_t i = 0; sum > 0 && i < n; i++)
+		out[i] /= sum;
 }
 
 static size_t attention_scratch(size_t queries, size_t group, size_t head_dim)
@@ -111,6 +150,6 @@ static size_t attention_scratch(size_t queries, size_t group, size_t head_dim)
 void elm__ref_attention_init(elm__kernels *table)
 {
 	table->kv_store = elm__ref_kv_store;
-	table->attention = attention;
+	table->attention = elm__ref_attention;
 	table->attention_scratch = attention_scratch;
 }

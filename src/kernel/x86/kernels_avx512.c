@@ -5,9 +5,12 @@
 #define DEQUANTIZE elm__dequant_avx2
 #include "kernel/x86/matmul.h"
 #include "kernel/x86/vector.h"
+/* after vector.h, which it needs */
+#include "kernel/x86/attention.h"
 
 void elm__kernels_avx512(elm__kernels *table)
 {
 	matmul_init(table);
 	vector_init(table);
+	attention_init(table);
 }
