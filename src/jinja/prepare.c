@@ -16,12 +16,15 @@ static const elm__jinja_options probe_options = {
 };
 
 /*
- * Renders a test conversation; `messages` is released. *text is NULL when the template refused it.
+ * Renders a test conversation; `messages` and `tools` (NULL for none) are released. *text is NULL
+ * when the template refused it.
  */
-static elm_status probe(const elm__jinja *program, json_t *messages, char **text, elm_error *error)
+static elm_status probe(const elm__jinja *program, json_t *messages, json_t *tools, char **text,
+			elm_error *error)
 {
-	json_t *context = json_pack("{s:o, s:s, s:s, s:b}", "messages", messages, "bos_token", "",
-				    "eos_token", "", "add_generation_prompt", 1);
+	json_t *context =
+		json_pack("{s:o, s:o*, s:s, s:s, s:b}", "messages", messages, "tools", tools,
+			  "bos_token", "", "eos_token", "", "add_generation_prompt", 1);
 	elm_error ignored = { 0 };
 	elm_status status = ELM_ERR_NO_MEMORY;
 	size_t length;
@@ -59,14 +62,14 @@ static elm_status probe_content(const elm__jinja *program, elm__chat_abilities *
 	status = probe(program,
 		       json_pack("[{s:s, s:o}]", "role", "user", "content",
 				 text_content(false, MARK)),
-		       &text, error);
+		       NULL, &text, error);
 	if (status != ELM_OK)
 		return status;
 	out->string_content = take_mark(text, MARK);
 	status = probe(program,
 		       json_pack("[{s:s, s:o}]", "role", "user", "content",
 				 text_content(true, MARK)),
-		       &text, error);
+		       NULL, &text, error);
 	if (status != ELM_OK)
 		return status;
 	/* A template may print a list that it does not understand. */
@@ -86,34 +89,83 @@ static elm_status probe_system(const elm__jinja *program, elm__chat_abilities *o
 		       json_pack("[{s:s, s:o}, {s:s, s:o}]", "role", "system", "content",
 				 text_content(typed, SYSTEM_MARK), "role", "user", "content",
 				 text_content(typed, MARK)),
-		       &text, error);
+		       NULL, &text, error);
 	if (status == ELM_OK)
 		out->system_role = take_mark(text, SYSTEM_MARK);
 	return status;
 }
 
-static elm_status probe_arguments(const elm__jinja *program, elm__chat_abilities *out,
-				  elm_error *error)
+/* A description of the function that probe_call calls; its parameter has another name, so that
+ * ARGUMENT_MARK in the prompt can only be that of the call. */
+static json_t *tool_list(void)
 {
-	bool typed = !out->string_content, dumped;
-	json_t *call, *messages;
-	elm_status status;
-	char *text;
+	return json_pack("[{s:s, s:{s:s, s:s, s:{s:s, s:{s:{s:s, s:s}}, s:[]}}}]", "type",
+			 "function", "function", "name", "tool", "description", "A tool.",
+			 "parameters", "type", "object", "properties", "parameter", "type",
+			 "string", "description", "A parameter.", "required");
+}
 
-	call = json_pack("{s:s, s:s, s:{s:s, s:{s:s}}}", "id", "call00001", "type", "function",
-			 "function", "name", "tool", "arguments", ARGUMENT_MARK, "value");
+/* How a conversation with a tool call is put to a template. */
+typedef struct call_form {
+	bool objects; /* arguments are an object, not text */
+	bool tools;   /* the function is among the tools */
+} call_form;
+
+/* The message with the call has `content` (a new reference). */
+static elm_status probe_call(const elm__jinja *program, bool typed, call_form form, json_t *content,
+			     char **text, elm_error *error)
+{
+	json_t *arguments, *call, *messages;
+
+	arguments = form.objects ? json_pack("{s:s}", ARGUMENT_MARK, "value") :
+				   json_string("{\"" ARGUMENT_MARK "\": \"value\"}");
+	call = json_pack("{s:s, s:s, s:{s:s, s:o}}", "id", "call00001", "type", "function",
+			 "function", "name", "tool", "arguments", arguments);
 	messages = json_pack("[{s:s, s:o}, {s:s, s:o, s:[o]}, {s:s, s:s, s:s, s:o}]", "role",
 			     "user", "content", text_content(typed, MARK), "role", "assistant",
-			     "content", text_content(typed, ""), "tool_calls", call, "role", "tool",
-			     "tool_call_id", "call00001", "name", "tool", "content",
-			     text_content(typed, "result"));
-	/* No tools are given, so that the mark in the prompt can only be that of the call. */
-	status = probe(program, messages, &text, error);
-	if (status != ELM_OK)
-		return status;
-	dumped = text && strstr(text, "{'" ARGUMENT_MARK);
-	out->object_arguments = take_mark(text, ARGUMENT_MARK) && !dumped;
-	return ELM_OK;
+			     "content", content, "tool_calls", call, "role", "tool", "tool_call_id",
+			     "call00001", "name", "tool", "content", text_content(typed, "result"));
+	return probe(program, messages, form.tools ? tool_list() : NULL, text, error);
+}
+
+static size_t count_of(const char *text, const char *part)
+{
+	size_t count = 0;
+
+	for (; (text = strstr(text, part)); text += strlen(part))
+		count++;
+	return count;
+}
+
+/* Takes the first form in which the call arrives in the prompt. Objects come first: text in their
+ * place would often be escaped once more; but printed as Python writes a dict, an object was not
+ * expected. */
+static elm_status probe_calls(const elm__jinja *program, elm__chat_abilities *out, elm_error *error)
+{
+	static const call_form forms[] = {
+		{ true, true }, { true, false }, { false, true }, { false, false }
+	};
+	bool typed = !out->string_content, arrived = false;
+	char *empty = NULL, *null = NULL;
+	elm_status status = ELM_OK;
+	size_t i;
+
+	for (i = 0; i < sizeof(forms) / sizeof(forms[0]) && !arrived && status == ELM_OK; i++) {
+		elm__free(empty);
+		status = probe_call(program, typed, forms[i], text_content(typed, ""), &empty,
+				    error);
+		arrived =
+			empty && strstr(empty, ARGUMENT_MARK) && !strstr(empty, "{'" ARGUMENT_MARK);
+	}
+	if (status == ELM_OK && arrived) {
+		out->object_arguments = forms[i - 1].objects;
+		status = probe_call(program, typed, forms[i - 1], json_null(), &null, error);
+		out->null_content = null && count_of(null, "None") == count_of(empty, "None") &&
+				    count_of(null, "null") == count_of(empty, "null");
+	}
+	elm__free(empty);
+	elm__free(null);
+	return status;
 }
 
 elm_status elm__chat_probe(const elm__jinja *program, elm__chat_abilities *out, elm_error *error)
@@ -125,11 +177,12 @@ elm_status elm__chat_probe(const elm__jinja *program, elm__chat_abilities *out, 
 	if (status != ELM_OK)
 		return status;
 	if (!out->string_content && !out->typed_content) {
-		out->string_content = out->typed_content = out->system_role = true;
+		out->string_content = out->typed_content = true;
+		out->system_role = out->null_content = true;
 		return ELM_OK;
 	}
 	status = probe_system(program, out, error);
-	return status == ELM_OK ? probe_arguments(program, out, error) : status;
+	return status == ELM_OK ? probe_calls(program, out, error) : status;
 }
 
 static elm_status no_memory(elm_error *error)
@@ -182,7 +235,8 @@ static elm_status prepare_content(const elm__chat_abilities *abilities, json_t *
 	else if (json_is_string(content) && !abilities->string_content)
 		changed = json_pack("[{s:s, s:O}]", "type", "text", "text", content);
 	else if ((!content || json_is_null(content)) && json_object_get(message, "tool_calls"))
-		changed = text_content(!abilities->string_content, "");
+		changed = abilities->null_content ? json_null() :
+						    text_content(!abilities->string_content, "");
 	else
 		return ELM_OK;
 	if (status != ELM_OK)

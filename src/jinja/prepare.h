@@ -13,6 +13,7 @@ typedef struct elm__chat_abilities {
 	bool string_content;   /* content may be a string */
 	bool typed_content;    /* content may be a list of {"type": "text", "text": ...} */
 	bool system_role;      /* a first message of role system reaches the prompt */
+	bool null_content;     /* the content of a message with tool calls may be null */
 	bool object_arguments; /* arguments of tool calls are wanted as objects, not as JSON text */
 } elm__chat_abilities;
 

@@ -355,6 +355,11 @@ static void tool_calls(void **state)
 
 	check_prompt(objects, CALLS, "[U][]f{\"a\": [1, true]}g\"{broken\"");
 	check_prompt(strings, CALLS, "[U][]f{\"a\": [1, true]}g{broken");
+	/* A template that knows what null is, is given it. */
+	check_prompt("{% for m in messages %}{% if m.content is not none %}[{{ m.content }}]"
+		     "{% endif %}{% for c in m.tool_calls or [] %}{{ c.function.arguments | tojson "
+		     "}}{% endfor %}{% endfor %}",
+		     CALLS, "[U]{\"a\": [1, true]}\"{broken\"");
 }
 
 static void contexts(void **state)
