@@ -92,6 +92,7 @@ typedef struct cli_option {
 		double low, high;
 	} real_range;
 	bool required;
+	const char *alias; /* another spelling, with its dashes: "-pg", "--batch_size"; or NULL */
 } cli_option;
 
 typedef struct cli_group {

@@ -19,12 +19,14 @@ static bool is_file(const cli_option *option)
 	       (option->kind == CLI_KIND_LIST && !strcmp(word, "FILE"));
 }
 
-/* "--tokens|-n" */
+/* "--tokens|-n", "--prompt-gen|-pg" */
 static void pattern(elm__buf *out, const cli_option *option)
 {
 	elm__buf_printf(out, "--%s", option->name);
 	if (option->letter)
 		elm__buf_printf(out, "|-%c", option->letter);
+	if (option->alias)
+		elm__buf_printf(out, "|%s", option->alias);
 }
 
 /* The case arms that complete the value of the option before the cursor. */

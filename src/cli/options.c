@@ -149,6 +149,19 @@ static void *field_of(parser *p, const cli_walk *walk)
 	return (char *)(walk->common ? (void *)p->common : p->cli->settings) + walk->offset;
 }
 
+/* Finds by an alias, which word[0..length) is in full. */
+static bool find_alias(const cli_command *command, const char *word, size_t length, cli_walk *walk)
+{
+	*walk = cli_walk_start(command);
+	while (cli_walk_next(walk)) {
+		const char *alias = walk->option->alias;
+
+		if (alias && strlen(alias) == length && !memcmp(alias, word, length))
+			return true;
+	}
+	return false;
+}
+
 /* Finds by long name (letter 0) or by letter. */
 static bool find_option(const cli_command *command, const char *name, size_t length, char letter,
 			cli_walk *walk)
@@ -190,24 +203,40 @@ static void mark_given(parser *p, const cli_walk *walk)
 		p->cli->given_[walk->index] = true;
 }
 
-static int parse_long(parser *p, const char *word)
+/* An option whose word has been found; `value` is what stood behind an equals sign, or NULL. */
+static int parse_found(parser *p, const cli_walk *walk, const char *value)
 {
-	size_t length = strcspn(word, "=");
-	const char *value = word[length] == '=' ? word + length + 1 : NULL;
-	cli_walk walk;
+	const cli_option *option = walk->option;
 
-	if (!find_option(p->cli->command, word, length, 0, &walk))
-		return unknown_option(p, word, length);
-	if (!takes_value(walk.option) && value)
-		return cli_usage(p->cli, "--%s takes no value", walk.option->name);
-	if (takes_value(walk.option) && !value) {
+	if (!takes_value(option) && value)
+		return cli_usage(p->cli, "--%s takes no value", option->name);
+	if (takes_value(option) && !value) {
 		if (p->at >= p->argc)
-			return cli_usage(p->cli, "--%s needs a value: --%s %s", walk.option->name,
-					 walk.option->name, walk.option->value);
+			return cli_usage(p->cli, "--%s needs a value: --%s %s", option->name,
+					 option->name, option->value);
 		value = p->argv[p->at++];
 	}
-	mark_given(p, &walk);
-	return store(p, walk.option, value, field_of(p, &walk), false);
+	mark_given(p, walk);
+	return store(p, option, value, field_of(p, walk), false);
+}
+
+/* "--name", "--name=value", and aliases, which win over letters: "-pg" is not -p with "g". False
+ * when the word is none of these. */
+static bool parse_word(parser *p, const char *word, int *code)
+{
+	size_t length = strcspn(word, "=");
+	const char *value = word[length] ? word + length + 1 : NULL;
+	cli_walk walk;
+
+	if (find_alias(p->cli->command, word, length, &walk))
+		*code = parse_found(p, &walk, value);
+	else if (word[1] != '-')
+		return false;
+	else if (find_option(p->cli->command, word + 2, length - 2, 0, &walk))
+		*code = parse_found(p, &walk, value);
+	else
+		*code = unknown_option(p, word + 2, length - 2);
+	return true;
 }
 
 /* "-n5", "-n 5", "-vq". */
@@ -263,11 +292,9 @@ static int parse(parser *p)
 		p->at++;
 		if (option && !strcmp(word, "--"))
 			p->options_ended = true;
-		else if (option && word[1] == '-')
-			code = parse_long(p, word + 2);
-		else if (option)
+		else if (option && !parse_word(p, word, &code))
 			code = parse_letters(p, word + 1);
-		else
+		else if (!option)
 			code = parse_argument(p, word);
 	}
 	return code;

@@ -153,9 +153,12 @@ void cli_synopsis(elm__buf *out, const char *path, const cli_command *command)
 void cli_option_words(elm__buf *out, const cli_option *option)
 {
 	if (option->letter)
-		elm__buf_printf(out, "-%c, --%s", option->letter, option->name);
-	else
-		elm__buf_printf(out, "    --%s", option->name);
+		elm__buf_printf(out, "-%c, ", option->letter);
+	if (option->alias)
+		elm__buf_printf(out, "%s, ", option->alias);
+	if (!option->letter && !option->alias)
+		elm__buf_puts(out, "    ");
+	elm__buf_printf(out, "--%s", option->name);
 	if (option->value)
 		elm__buf_printf(out, " %s", option->value);
 }

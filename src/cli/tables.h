@@ -34,7 +34,7 @@ const char *cli_nearest(const char *name, const char *const *candidates, size_t 
 
 /* "edgelm run [OPTION]... MODEL [FILE]..." */
 void cli_synopsis(elm__buf *out, const char *path, const cli_command *command);
-/* "-n, --tokens N" */
+/* "-n, --tokens N", "-pg, --prompt-gen PP,TG" */
 void cli_option_words(elm__buf *out, const cli_option *option);
 /* "(default: 0.8)", "(one of: a, b; default: a)", or nothing. */
 void cli_option_notes(elm__buf *out, const cli_option *option, const void *field);

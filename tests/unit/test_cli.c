@@ -24,7 +24,7 @@ struct settings {
 	const char *model, *text, *file;
 	cli_list rest, tags;
 	bool flag;
-	int64_t count, number, size;
+	int64_t count, number, size, pairs;
 	int choice;
 	struct shared shared;
 };
@@ -40,11 +40,12 @@ static const cli_option arguments[] = {
 static const cli_option options[] = {
 	{ "text", 't', CLI_TEXT(S, text), "TEXT", "a text" },
 	{ "file", 0, CLI_FILE(S, file), "FILE", "a file", .default_text = "none at all" },
-	{ "tag", 0, CLI_LIST(S, tags), "TAG", "a tag" },
+	{ "tag", 0, CLI_LIST(S, tags), "TAG", "a tag", .alias = "--a_tag" },
 	{ "flag", 'f', CLI_FLAG(S, flag), NULL, "a flag" },
 	{ "count", 'c', CLI_COUNT(S, count), NULL, "a count" },
 	{ "number", 'n', CLI_INT(S, number), "N", "a number", .range = { -5, 500 } },
 	{ "size", 0, CLI_SIZE(S, size), "BYTES", "a size", .range = { 1, INT64_C(1) << 42 } },
+	{ "pairs", 0, CLI_INT(S, pairs), "N", "pairs", .range = { 0, 99 }, .alias = "-np" },
 	{ "colour", 0, CLI_CHOICE(S, choice), "COLOUR", "a colour", .choices = colours },
 	{ 0 },
 };
@@ -189,6 +190,39 @@ static void spellings(void **state)
 	assert_int_equal(elm_log_get_level(), ELM_LOG_WARN);
 }
 
+static void aliases(void **state)
+{
+	assert_int_equal(line("branch leaf -np 3 m --a_tag=x -n5 --a_tag y"), CLI_DONE);
+	assert_int_equal(seen.pairs, 3);
+	assert_int_equal(seen.number, 5);
+	assert_string_equal(joined, ";x,y,;m||");
+	assert_int_equal(line("branch leaf -np=4 m"), CLI_DONE);
+	assert_int_equal(seen.pairs, 4);
+	assert_int_equal(line("branch leaf --pairs 2 m"), CLI_DONE);
+	assert_int_equal(seen.pairs, 2);
+	/* Only the whole word is the alias: the rest are letters as ever. */
+	assert_int_equal(line("branch leaf -np3 m"), CLI_USAGE);
+	assert_contains(complaint, "--number \"p3\" is not a whole number");
+	assert_int_equal(line("branch leaf m -np"), CLI_USAGE);
+	assert_contains(complaint, "--pairs needs a value: --pairs N");
+	assert_int_equal(line("branch leaf m -np -- -1"), CLI_USAGE);
+	assert_int_equal(line("branch leaf m --a_tga x"), CLI_USAGE);
+	assert_contains(complaint, "there is no option --a_tga");
+}
+
+static void aliases_are_shown(void **state)
+{
+	elm__buf text = ELM__BUF_INIT;
+
+	cli_help(&text, "program branch leaf", &leaf);
+	assert_contains(text.data, "\n  -np, --pairs N ");
+	assert_contains(text.data, "\n  --a_tag, --tag TAG      a tag\n");
+	elm__buf_clear(&text);
+	cli_bash_completion(&text, &root);
+	assert_contains(text.data, "\t\t--pairs|-np) return ;;\n");
+	elm__buf_release(&text);
+}
+
 static void sizes(void **state)
 {
 	static const struct {
@@ -300,9 +334,15 @@ static void check_tables(const cli_command *command)
 			assert_true(o->real_range.low < o->real_range.high);
 		if (!walk.common)
 			assert_true(walk.offset < command->settings_size);
+		/* Longer than a letter, and no spelling that the option has anyway. */
+		if (o->alias)
+			assert_true(o->alias[0] == '-' && strlen(o->alias) > 2 &&
+				    strcmp(o->alias + 2, o->name) != 0);
 		for (other = walk; cli_walk_next(&other);) {
 			assert_string_not_equal(o->name, other.option->name);
 			assert_true(!o->letter || o->letter != other.option->letter);
+			assert_true(!o->alias || !other.option->alias ||
+				    strcmp(o->alias, other.option->alias) != 0);
 		}
 	}
 	for (const cli_option *a = command->arguments; a && a->name; a++) {
@@ -357,6 +397,8 @@ int main(void)
 		cmocka_unit_test(defaults_hold),
 		cmocka_unit_test(every_kind_is_stored),
 		cmocka_unit_test(spellings),
+		cmocka_unit_test(aliases),
+		cmocka_unit_test(aliases_are_shown),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(complaints),
 		cmocka_unit_test(texts_show_the_defaults),
