@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/pool.h"
+#include "cpu/peaks.h"
 #include "kernel/kernel.h"
 #include "kernel/packed.h"
 
@@ -26,20 +27,13 @@ typedef struct check {
 	unsigned failures; /* of this operation on this tier */
 } check;
 
-/* What `--bench` knows of the machine, for `threads` threads together. */
-typedef struct peaks {
-	double read_gbs;   /* memory, GB/s */
-	double fma_gflops; /* f32, two operations per multiply-add */
-	double int8_gops;  /* the best int8 dot product of the tier; 0: it has none */
-} peaks;
-
 typedef struct bench {
 	elm__kernels kernels;
 	const char *tier;
 	const char *filter; /* NULL: all; else a part of the printed name */
 	elm__pool *pool;
 	size_t megabytes; /* size of a matrix that is read from memory */
-	peaks peak;
+	elm__peaks peak;
 } bench;
 
 typedef struct operation {
@@ -101,8 +95,5 @@ double fastest(const bench *b, elm__pool_fn *member, void *user);
 bool wanted(const bench *b, const char *name);
 /* Prints one line; bytes moved and operations done per run, 0: not meaningful. */
 void print_time(const bench *b, const char *name, double seconds, double bytes, double operations);
-
-/* peaks.c */
-peaks measure_peaks(elm__pool *pool, uint32_t features, size_t megabytes);
 
 #endif

@@ -127,9 +127,14 @@ static bool bench_tier(const options *o, const char *tier, uint32_t features)
 		return false;
 	}
 	elm__kernels_init(&b.kernels, features);
-	b.peak = measure_peaks(b.pool, features, o->megabytes);
-	printf("%s, %u threads: read %.2f GB/s, FMA %.1f GFLOP/s, int8 %.1f GOP/s\n", tier, count,
-	       b.peak.read_gbs, b.peak.fma_gflops, b.peak.int8_gops);
+	if (elm__peaks_measure(b.pool, features, o->megabytes << 20, &b.peak, &error) != ELM_OK) {
+		fprintf(stderr, "kernels: %s\n", error.text);
+		elm__pool_free(b.pool);
+		return false;
+	}
+	printf("%s, %u threads: read %.2f GB/s, f32 %.1f, int8 %.1f, bf16 %.1f GOP/s\n", tier,
+	       count, b.peak.read * 1e-9, b.peak.f32 * 1e-9, b.peak.int8 * 1e-9,
+	       b.peak.bf16 * 1e-9);
 	for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++)
 		for (const operation *op = families[f]; op->name; op++)
 			if (op->time && (!o->op || !strcmp(o->op, op->name)))

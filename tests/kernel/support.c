@@ -233,15 +233,17 @@ void print_time(const bench *b, const char *name, double seconds, double bytes, 
 	printf("%-9s %-26s %11.2f us", b->tier, name, seconds * 1e6);
 	if (bytes > 0)
 		printf(" %8.2f GB/s %5.1f %%", bytes / seconds * 1e-9,
-		       bytes / seconds * 1e-7 / b->peak.read_gbs);
+		       100 * bytes / seconds / b->peak.read);
 	else
 		printf(" %21s", "");
 	if (operations > 0) {
-		double giga = operations / seconds * 1e-9;
+		double rate = operations / seconds;
 
-		printf(" %9.1f GFLOP/s %5.1f %% of FMA", giga, 100 * giga / b->peak.fma_gflops);
-		if (b->peak.int8_gops > 0)
-			printf(" %5.1f %% of int8", 100 * giga / b->peak.int8_gops);
+		printf(" %9.1f GOP/s %5.1f %% of f32", rate * 1e-9, 100 * rate / b->peak.f32);
+		if (b->peak.int8 > 0)
+			printf(" %5.1f %% of int8", 100 * rate / b->peak.int8);
+		if (b->peak.bf16 > 0)
+			printf(" %5.1f %% of bf16", 100 * rate / b->peak.bf16);
 	}
 	printf("\n");
 	fflush(stdout);
