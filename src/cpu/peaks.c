@@ -209,29 +209,34 @@ static void choose(uint32_t features, arithmetic *f32, arithmetic *int8, arithme
 	ELM_REPEAT("movi v\\r\\().4s, #0", text, "subs %0, %0, #1\n\tb.ne 1b", "v0", "v1", "v2", \
 		   "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13")
 
+#define ELM_TARGET(extension) __attribute__((target("arch=armv8.2-a+" extension)))
+
 static void f32_neon(void)
 {
 	ELM_ARM("fmla v\\r\\().4s, v12.4s, v13.4s");
 }
 
 #ifdef ELM__ASM_DOTPROD
+ELM_TARGET("dotprod")
 static void int8_dotprod(void)
 {
-	ELM_ARM(".arch_extension dotprod\n\tsdot v\\r\\().4s, v12.16b, v13.16b");
+	ELM_ARM("sdot v\\r\\().4s, v12.16b, v13.16b");
 }
 #endif
 
 #ifdef ELM__ASM_I8MM
+ELM_TARGET("i8mm")
 static void int8_i8mm(void)
 {
-	ELM_ARM(".arch_extension i8mm\n\tsmmla v\\r\\().4s, v12.16b, v13.16b");
+	ELM_ARM("smmla v\\r\\().4s, v12.16b, v13.16b");
 }
 #endif
 
 #ifdef ELM__ASM_BF16
+ELM_TARGET("bf16")
 static void bf16_neon(void)
 {
-	ELM_ARM(".arch_extension bf16\n\tbfmmla v\\r\\().4s, v12.8h, v13.8h");
+	ELM_ARM("bfmmla v\\r\\().4s, v12.8h, v13.8h");
 }
 #endif
 
