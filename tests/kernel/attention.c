@@ -1,7 +1,7 @@
 /*
  * The KV cache and attention over it. Storing is exact. The truth of attention is a softmax in
  * double over the stored keys and values; the bound is relative to the largest value. Tiers that
- * multiply in bf16 (AMX) are given its precision, for the queries and weights that they round.
+ * multiply sums of two bf16 (AMX) are given the precision of those.
  */
 #include <math.h>
 #include <stdio.h>
@@ -184,7 +184,7 @@ static void check_attention(check *c)
 					 .head_dim = dims[random_below(c, 8)],
 					 .first_position = (uint32_t)random_below(c, 150),
 					 .kv_type = kv_types[t % 3] };
-		double unit = c->kernels.features & ELM__CPU_AMX ? 0x1p-8 : 0x1p-20;
+		double unit = c->kernels.features & ELM__CPU_AMX ? 0x1p-14 : 0x1p-20;
 		double *weights;
 		cache s;
 

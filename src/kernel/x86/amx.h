@@ -14,4 +14,8 @@ void elm__amx_matmul(const elm__matrix *w, const elm__activations *x, float *y, 
 		     size_t row0, size_t row1, void *scratch);
 size_t elm__amx_matmul_scratch(size_t max_m, size_t max_cols);
 
+/* As in elm__kernels, for any number of rows. */
+void elm__amx_attention(const elm__attention *a);
+size_t elm__amx_attention_scratch(size_t queries, size_t group, size_t head_dim);
+
 #endif

@@ -25,6 +25,7 @@
 
 #include <string.h>
 
+#include "kernel/x86/amx_convert.h"
 #include "kernel/x86/amx_decode.h"
 #include "kernel/x86/amx_plain.h"
 #include "kernel/x86/amx_tile.h"

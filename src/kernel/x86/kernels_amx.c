@@ -6,7 +6,8 @@
 #include "kernel/x86/x86.h"
 
 enum {
-	MIN_ROWS = 16, /* fewer inputs are faster with VPDPBUSD */
+	MIN_ROWS = 16,	    /* fewer inputs are faster with VPDPBUSD */
+	MIN_ATTENTION = 12, /* fewer rows of attention are faster with FMA */
 	BELOW = ELM__CPU_SSSE3 | ELM__CPU_AVX2 | ELM__CPU_AVX512 | ELM__CPU_AVX512VNNI
 };
 
@@ -60,6 +61,28 @@ static size_t matmul_scratch(size_t max_m, size_t max_cols)
 	return own > lower ? own : lower;
 }
 
+static void attention(const elm__attention *a)
+{
+	elm__kernels below;
+
+	if ((size_t)a->queries * a->group >= MIN_ATTENTION) {
+		elm__amx_attention(a);
+		return;
+	}
+	elm__kernels_init(&below, BELOW);
+	below.attention(a);
+}
+
+static size_t attention_scratch(size_t queries, size_t group, size_t head_dim)
+{
+	size_t own = elm__amx_attention_scratch(queries, group, head_dim), lower;
+	elm__kernels below;
+
+	elm__kernels_init(&below, BELOW);
+	lower = below.attention_scratch(queries, group, head_dim);
+	return own > lower ? own : lower;
+}
+
 void elm__kernels_amx(elm__kernels *table)
 {
 	table->forms = forms;
@@ -67,4 +90,6 @@ void elm__kernels_amx(elm__kernels *table)
 	table->prepare = prepare;
 	table->matmul = matmul;
 	table->matmul_scratch = matmul_scratch;
+	table->attention = attention;
+	table->attention_scratch = attention_scratch;
 }

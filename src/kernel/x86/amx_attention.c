@@ -1,0 +1,478 @@
+/*
+ * amx_attention.c: attention of many rows (queries times the heads that share the keys) by tiles.
+ *
+ * Everything is computed transposed, with one row of attention in each of 16 lanes: scores are
+ * keys x queries', and results are values' x weights'. So the softmax works down the lanes, weights
+ * are pairs of tokens in a lane as the tile product wants its second operand, and nothing needs
+ * turning around but the values, once per block of the cache for all rows.
+ *
+ * Tiles hold bfloat16, so each number is the sum of two and three products are added: high times
+ * high, high times low, low times high. That keeps 16 bits of every factor. A cache of any type is
+ * turned into tiles block by block.
+ *
+ * Scores are in units of log 2: queries are multiplied with scale / ln 2 beforehand, except that a
+ * softcap wants its argument as it is.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "kernel/kv.h"
+#include "kernel/x86/amx.h"
+#include "kernel/x86/amx_convert.h"
+#include "kernel/x86/amx_tile.h"
+
+enum {
+	LANES = 16,
+	TOKENS = ELM__KV_BLOCK,
+	BATCH = 16, /* tiles of rows that are worked on together */
+	FLOATS = AMX_TILE_BYTES / 4
+};
+
+/* A call's memory, and where it is in the loops. */
+typedef struct work {
+	const elm__attention *a;
+	size_t rows, dim;
+	size_t depth;  /* tiles of 32 along a head */
+	size_t height; /* tiles of 16 along a head */
+	char *queries; /* pair of row tiles, depth, plane, tile of the pair */
+	char *keys;    /* depth, plane, half of the block */
+	char *values;  /* height, plane */
+	float *scores; /* tile of the pair, half of the block */
+	char *weights; /* tile of the pair, plane */
+	float *sums;   /* row tile, height: results so far, a column for each row of attention */
+	int32_t *position; /* of each row of the batch */
+	float *max;
+	float *total; /* sum of the weights */
+} work;
+
+static size_t divide_up(size_t n, size_t unit)
+{
+	return (n + unit - 1) / unit;
+}
+
+/* --- tiles from the cache and the queries --- */
+
+/* Elements [at, at + 32) of row t of a cache block; zeros past the head's end. */
+static inline void load_cached(elm_type type, const void *block, size_t dim, size_t t, size_t at,
+			       __m512 *first, __m512 *second)
+{
+	uint32_t mask = at + 32 <= dim ? UINT32_MAX : (1u << (dim - at)) - 1;
+
+	if (type == ELM_TYPE_F32) {
+		amx_load_floats((const float *)block + t * dim, at, dim, first, second);
+	} else if (type == ELM_TYPE_F16) {
+		const uint16_t *row = (const uint16_t *)block + t * dim + at;
+		__m512i x = _mm512_maskz_loadu_epi16(mask, row);
+
+		*first = _mm512_cvtph_ps(_mm512_castsi512_si256(x));
+		*second = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(x, 1));
+	} else {
+		const int8_t *row = (const int8_t *)block + t * dim + at;
+		__m256i x = _mm256_maskz_loadu_epi8(mask, row);
+		uint16_t half = elm__kv_scale_row(block, dim, t)[at / ELM__Q8_BLOCK];
+		__m512 scale = _mm512_set1_ps(_cvtsh_ss(half));
+		__m512i low = _mm512_cvtepi8_epi32(_mm256_castsi256_si128(x));
+		__m512i high = _mm512_cvtepi8_epi32(_mm256_extracti128_si256(x, 1));
+
+		*first = _mm512_mul_ps(_mm512_cvtepi32_ps(low), scale);
+		*second = _mm512_mul_ps(_mm512_cvtepi32_ps(high), scale);
+	}
+}
+
+/* The keys of a block: a line per token. */
+static void load_keys(const work *w, const void *block)
+{
+	for (size_t t = 0; t < TOKENS; t++)
+		for (size_t k = 0; k < w->depth; k++) {
+			char *line = w->keys + (4 * k + t / 16) * AMX_TILE_BYTES + t % 16 * 64;
+			__m512 first, second;
+
+			load_cached(w->a->kv_type, block, w->dim, t, 32 * k, &first, &second);
+			amx_split(first, second, line, line + 2 * AMX_TILE_BYTES);
+		}
+}
+
+/* Cuts two vectors down to bfloat16 and what is left of that, and joins them to pairs. */
+static inline void split_pairs(__m512 even, __m512 odd, __m512i *high, __m512i *low)
+{
+	const __m512i upper = _mm512_set4_epi32(0x0f0e0f0e, 0x0b0a0b0a, 0x07060706, 0x03020302);
+	const __m512 kept = _mm512_castsi512_ps(_mm512_set1_epi32(-0x10000));
+	__m512 even_rest = _mm512_sub_ps(even, _mm512_and_ps(even, kept));
+	__m512 odd_rest = _mm512_sub_ps(odd, _mm512_and_ps(odd, kept));
+
+	*high = _mm512_mask_shuffle_epi8(_mm512_castps_si512(odd), 0x3333333333333333,
+					 _mm512_castps_si512(even), upper);
+	*low = _mm512_mask_shuffle_epi8(_mm512_castps_si512(odd_rest), 0x3333333333333333,
+					_mm512_castps_si512(even_rest), upper);
+}
+
+/* The first n values of a block, a line per element; what follows is zero. */
+static void load_values(const work *w, const void *block, size_t n)
+{
+	for (size_t k = 0; k < w->depth; k++) {
+		__m512i *tile = (__m512i *)(w->values + 4 * k * AMX_TILE_BYTES);
+
+		for (size_t p = 0; p < TOKENS / 2; p++) {
+			__m512 x[2][2];
+
+			for (size_t t = 0; t < 2; t++)
+				if (2 * p + t < n)
+					load_cached(w->a->kv_type, block, w->dim, 2 * p + t, 32 * k,
+						    &x[t][0], &x[t][1]);
+				else
+					x[t][0] = x[t][1] = _mm512_setzero_ps();
+			split_pairs(x[0][0], x[1][0], tile + p, tile + 16 + p);
+			split_pairs(x[0][1], x[1][1], tile + 32 + p, tile + 48 + p);
+		}
+		for (size_t i = 0; i < 4; i++)
+			if (2 * k + i / 2 < w->height)
+				amx_transpose(tile + 16 * i);
+	}
+}
+
+/* Row tile `i` of the batch that begins at row `base`: queries become columns. */
+static void load_queries(const work *w, size_t base, size_t i)
+{
+	const elm__attention *a = w->a;
+	float factor = a->softcap > 0 ? a->scale : a->scale * 1.44269504f;
+
+	for (size_t k = 0; k < w->depth; k++) {
+		char *tile = w->queries + (i / 2 * w->depth + k) * 4 * AMX_TILE_BYTES +
+			     i % 2 * AMX_TILE_BYTES;
+		__m512i *high = (__m512i *)tile, *low = (__m512i *)(tile + 2 * AMX_TILE_BYTES);
+
+		for (size_t j = 0; j < LANES; j++) {
+			size_t row = base + i * LANES + j;
+			const float *query = a->query + row / a->group * a->query_stride +
+					     row % a->group * w->dim;
+			__m512 first = _mm512_setzero_ps(), second = first;
+
+			if (row < w->rows)
+				amx_load_floats(query, 32 * k, w->dim, &first, &second);
+			first = _mm512_mul_ps(first, _mm512_set1_ps(factor));
+			second = _mm512_mul_ps(second, _mm512_set1_ps(factor));
+			amx_split(first, second, high + j, low + j);
+		}
+		amx_transpose(high);
+		amx_transpose(low);
+	}
+}
+
+/* --- products --- */
+
+/* Four tiles of scores: both halves of the block with both tiles of a pair of row tiles. */
+static void multiply_keys(const work *w, const char *queries)
+{
+	const char *q = queries, *k = w->keys;
+
+	_tile_zero(0);
+	_tile_zero(1);
+	_tile_zero(2);
+	_tile_zero(3);
+	for (size_t i = 0; i < w->depth; i++, q += 4 * AMX_TILE_BYTES, k += 4 * AMX_TILE_BYTES) {
+		_tile_loadd(6, q, 64);
+		_tile_loadd(4, k + 2 * AMX_TILE_BYTES, 64);
+		_tile_dpbf16ps(0, 4, 6);
+		_tile_loadd(5, k + 3 * AMX_TILE_BYTES, 64);
+		_tile_dpbf16ps(1, 5, 6);
+		_tile_loadd(7, q + AMX_TILE_BYTES, 64);
+		_tile_dpbf16ps(2, 4, 7);
+		_tile_dpbf16ps(3, 5, 7);
+		_tile_loadd(4, k, 64);
+		_tile_dpbf16ps(0, 4, 6);
+		_tile_loadd(5, k + AMX_TILE_BYTES, 64);
+		_tile_dpbf16ps(1, 5, 6);
+		_tile_dpbf16ps(2, 4, 7);
+		_tile_dpbf16ps(3, 5, 7);
+		_tile_loadd(6, q + 2 * AMX_TILE_BYTES, 64);
+		_tile_dpbf16ps(0, 4, 6);
+		_tile_dpbf16ps(1, 5, 6);
+		_tile_loadd(7, q + 3 * AMX_TILE_BYTES, 64);
+		_tile_dpbf16ps(2, 4, 7);
+		_tile_dpbf16ps(3, 5, 7);
+	}
+	_tile_stored(0, w->scores, 64);
+	_tile_stored(1, w->scores + FLOATS, 64);
+	_tile_stored(2, w->scores + 2 * FLOATS, 64);
+	_tile_stored(3, w->scores + 3 * FLOATS, 64);
+}
+
+/* Adds the weighted values to the results of row tile i and the one after it. */
+static void multiply_values(const work *w, size_t i)
+{
+	float *first = w->sums + i * w->height * FLOATS, *second = first + w->height * FLOATS;
+	const char *v = w->values;
+
+	_tile_loadd(4, w->weights, 64);
+	_tile_loadd(5, w->weights + AMX_TILE_BYTES, 64);
+	_tile_loadd(6, w->weights + 2 * AMX_TILE_BYTES, 64);
+	_tile_loadd(7, w->weights + 3 * AMX_TILE_BYTES, 64);
+	for (size_t d = 0; d < w->height; d++, v += 2 * AMX_TILE_BYTES) {
+		_tile_loadd(3, v + AMX_TILE_BYTES, 64);
+		_tile_loadd(0, first + d * FLOATS, 64);
+		_tile_dpbf16ps(0, 3, 4);
+		_tile_loadd(1, second + d * FLOATS, 64);
+		_tile_dpbf16ps(1, 3, 6);
+		_tile_loadd(2, v, 64);
+		_tile_dpbf16ps(0, 2, 4);
+		_tile_dpbf16ps(1, 2, 6);
+		_tile_dpbf16ps(0, 2, 5);
+		_tile_dpbf16ps(1, 2, 7);
+		_tile_stored(0, first + d * FLOATS, 64);
+		_tile_stored(1, second + d * FLOATS, 64);
+	}
+}
+
+/* --- softmax --- */
+
+/* 2^x for x <= 0, at most 2^-22 off relatively: 2^n times the Taylor series of 2^r, |r| <= 1/2. */
+static inline __m512 exp2_of(__m512 x)
+{
+	__m512 n, r, p = _mm512_set1_ps(1.5403530e-4f);
+
+	x = _mm512_max_ps(x, _mm512_set1_ps(-126));
+	n = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+	r = _mm512_sub_ps(x, n);
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3333558e-3f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(9.6181291e-3f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.5504109e-2f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.4022651e-1f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.9314718e-1f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
+	return _mm512_scalef_ps(p, n);
+}
+
+/* cap * tanh(x / cap) / ln 2 */
+static inline __m512 softcapped(__m512 x, float cap)
+{
+	__m512 size = _mm512_abs_ps(x), one = _mm512_set1_ps(1), e, y;
+	__mmask16 negative = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
+
+	e = exp2_of(_mm512_mul_ps(size, _mm512_set1_ps(-2 * 1.44269504f / cap)));
+	y = _mm512_div_ps(_mm512_sub_ps(one, e), _mm512_add_ps(one, e));
+	y = _mm512_mul_ps(y, _mm512_set1_ps(cap * 1.44269504f));
+	return _mm512_mask_sub_ps(y, negative, _mm512_setzero_ps(), y);
+}
+
+/* What each row of a row tile sees of a block: tokens [begin, end). */
+typedef struct view {
+	__m512i begin, end;
+	bool any, all;
+} view;
+
+static view view_of(const work *w, size_t i, size_t index)
+{
+	const __m512i zero = _mm512_setzero_si512(), all = _mm512_set1_epi32(TOKENS);
+	__m512i first = _mm512_set1_epi32((int)(index * TOKENS));
+	__m512i position = _mm512_load_si512(w->position + i * LANES);
+	__m512i end = _mm512_sub_epi32(position, first), begin = zero;
+	view v;
+
+	end = _mm512_add_epi32(end, _mm512_set1_epi32(1));
+	if (w->a->window)
+		begin = _mm512_sub_epi32(end, _mm512_set1_epi32((int)w->a->window));
+	v.begin = _mm512_min_epi32(_mm512_max_epi32(begin, zero), all);
+	v.end = _mm512_min_epi32(_mm512_max_epi32(end, zero), all);
+	v.any = _mm512_cmplt_epi32_mask(v.begin, v.end) != 0;
+	v.all = (_mm512_cmpneq_epi32_mask(v.begin, zero) | _mm512_cmpneq_epi32_mask(v.end, all)) ==
+		0;
+	return v;
+}
+
+/* The largest scores; softcaps them and hides what is not seen on the way. */
+static __m512 finish_scores(const work *w, float *scores, const view *v)
+{
+	float cap = w->a->softcap;
+	__m512 most[2] = { _mm512_set1_ps(-INFINITY), _mm512_set1_ps(-INFINITY) };
+
+	for (int t = 0; t < TOKENS; t++) {
+		__m512 x = _mm512_load_ps(scores + t * LANES);
+
+		if (cap > 0)
+			x = softcapped(x, cap);
+		if (!v->all) {
+			__m512i token = _mm512_set1_epi32(t);
+			__mmask16 seen = _mm512_cmplt_epi32_mask(token, v->end) &
+					 _mm512_cmpge_epi32_mask(token, v->begin);
+
+			x = _mm512_mask_mov_ps(_mm512_set1_ps(-INFINITY), seen, x);
+		}
+		if (cap > 0 || !v->all)
+			_mm512_store_ps(scores + t * LANES, x);
+		most[t % 2] = _mm512_max_ps(most[t % 2], x);
+	}
+	return _mm512_max_ps(most[0], most[1]);
+}
+
+/* Multiplies the results so far, and their total, of the lanes of row tile i. */
+static void rescale(const work *w, size_t i, __m512 factor)
+{
+	float *sums = w->sums + i * w->height * FLOATS, *total = w->total + i * LANES;
+
+	_mm512_store_ps(total, _mm512_mul_ps(_mm512_load_ps(total), factor));
+	for (size_t d = 0; d < w->height * LANES; d++, sums += LANES)
+		_mm512_store_ps(sums, _mm512_mul_ps(_mm512_load_ps(sums), factor));
+}
+
+/* Turns the scores of row tile i, the j-th of its pair, into weights. */
+static void weigh(const work *w, size_t i, size_t j, const view *v)
+{
+	const __m512 none = _mm512_set1_ps(-INFINITY);
+	float *scores = w->scores + 2 * j * FLOATS, *kept = w->max + i * LANES;
+	__m512i *weights = (__m512i *)(w->weights + 2 * j * AMX_TILE_BYTES);
+	__m512 before = _mm512_load_ps(kept), max, total[2];
+	__mmask16 larger;
+
+	max = _mm512_max_ps(before, finish_scores(w, scores, v));
+	larger = _mm512_cmp_ps_mask(max, before, _CMP_GT_OQ);
+	if (larger) {
+		__m512 factor = exp2_of(_mm512_sub_ps(before, max));
+
+		rescale(w, i, _mm512_mask_mov_ps(_mm512_set1_ps(1), larger, factor));
+		_mm512_store_ps(kept, max);
+	}
+	/* A row that has seen nothing yet: its scores are -inf and its weights must be 0. */
+	max = _mm512_mask_mov_ps(max, _mm512_cmp_ps_mask(max, none, _CMP_EQ_OQ),
+				 _mm512_setzero_ps());
+	total[0] = total[1] = _mm512_setzero_ps();
+	for (int p = 0; p < TOKENS / 2; p++) {
+		__m512 weight[2];
+
+		for (int t = 0; t < 2; t++) {
+			__m512 x = _mm512_load_ps(scores + (2 * p + t) * LANES);
+			__mmask16 seen = _mm512_cmp_ps_mask(x, none, _CMP_NEQ_UQ);
+
+			weight[t] = _mm512_maskz_mov_ps(seen, exp2_of(_mm512_sub_ps(x, max)));
+			total[t] = _mm512_add_ps(total[t], weight[t]);
+		}
+		split_pairs(weight[0], weight[1], weights + p, weights + 16 + p);
+	}
+	total[0] = _mm512_add_ps(total[0], total[1]);
+	_mm512_store_ps(w->total + i * LANES,
+			_mm512_add_ps(_mm512_load_ps(w->total + i * LANES), total[0]));
+}
+
+/* --- the loops --- */
+
+/* A block of the cache with all `tiles` row tiles of a batch. */
+static void run_block(const work *w, size_t tiles, size_t index)
+{
+	const elm__attention *a = w->a;
+	size_t length = (size_t)a->first_position + a->queries - index * TOKENS;
+
+	load_keys(w, a->k_blocks[index]);
+	load_values(w, a->v_blocks[index], length < TOKENS ? length : TOKENS);
+	for (size_t i = 0; i < tiles; i += 2) {
+		view first = view_of(w, i, index), second = view_of(w, i + 1, index);
+
+		if (!first.any && !second.any)
+			continue;
+		amx_fence();
+		multiply_keys(w, w->queries + i / 2 * w->depth * 4 * AMX_TILE_BYTES);
+		weigh(w, i, 0, &first);
+		weigh(w, i + 1, 1, &second);
+		amx_fence();
+		multiply_values(w, i);
+	}
+}
+
+/* Divides by the totals and turns columns into rows of the output. */
+static void finish_tile(const work *w, size_t base, size_t i)
+{
+	const elm__attention *a = w->a;
+	float max[LANES], total[LANES];
+	__m512 sum = _mm512_load_ps(w->total + i * LANES), factor;
+	size_t rows = w->rows - base - i * LANES;
+
+	factor = _mm512_maskz_div_ps(_mm512_cmp_ps_mask(sum, _mm512_setzero_ps(), _CMP_NEQ_UQ),
+				     _mm512_set1_ps(1), sum);
+	for (size_t d = 0; d < w->height; d++) {
+		float *tile = w->sums + (i * w->height + d) * FLOATS;
+		size_t n = w->dim - d * LANES;
+		__mmask16 mask = n < LANES ? (__mmask16)((1u << n) - 1) : 0xffff;
+
+		for (size_t j = 0; j < LANES; j++)
+			_mm512_store_ps(tile + j * LANES,
+					_mm512_mul_ps(_mm512_load_ps(tile + j * LANES), factor));
+		amx_transpose((__m512i *)tile);
+		for (size_t j = 0; j < LANES && j < rows; j++) {
+			size_t row = base + i * LANES + j;
+
+			_mm512_mask_storeu_ps(a->out + row / a->group * a->out_stride +
+						      row % a->group * w->dim + d * LANES,
+					      mask, _mm512_load_ps(tile + j * LANES));
+		}
+	}
+	_mm512_storeu_ps(max, _mm512_load_ps(w->max + i * LANES));
+	_mm512_storeu_ps(total, sum);
+	for (size_t j = 0; a->lse && j < LANES && j < rows; j++)
+		a->lse[base + i * LANES + j] =
+			total[j] == 0 ? -INFINITY : max[j] * 0.69314718f + logf(total[j]);
+}
+
+/* Lays out the memory of a call; returns the bytes that it takes. */
+static size_t lay_out(work *w, size_t rows, size_t dim, char *memory)
+{
+	size_t tiles = divide_up(rows < BATCH * LANES ? rows : BATCH * LANES, 2 * LANES) * 2;
+	char *at = memory;
+
+	w->depth = divide_up(dim, 32);
+	w->height = divide_up(dim, LANES);
+	w->queries = at;
+	at += tiles * w->depth * 2 * AMX_TILE_BYTES;
+	w->keys = at;
+	at += w->depth * 4 * AMX_TILE_BYTES;
+	w->values = at;
+	at += w->depth * 4 * AMX_TILE_BYTES;
+	w->scores = (float *)at;
+	at += 4 * AMX_TILE_BYTES;
+	w->weights = at;
+	at += 4 * AMX_TILE_BYTES;
+	w->sums = (float *)at;
+	at += tiles * w->height * AMX_TILE_BYTES;
+	w->position = (int32_t *)at;
+	at += tiles * LANES * sizeof(int32_t);
+	w->max = (float *)at;
+	at += tiles * LANES * sizeof(float);
+	w->total = (float *)at;
+	at += tiles * LANES * sizeof(float);
+	return (size_t)(at - memory);
+}
+
+size_t elm__amx_attention_scratch(size_t queries, size_t group, size_t head_dim)
+{
+	work w;
+
+	return lay_out(&w, queries * group, head_dim, NULL);
+}
+
+void elm__amx_attention(const elm__attention *a)
+{
+	work w = { .a = a, .rows = (size_t)a->queries * a->group, .dim = a->head_dim };
+	size_t first, end;
+
+	lay_out(&w, w.rows, w.dim, a->scratch);
+	elm__attention_blocks(a, &first, &end);
+	amx_begin();
+	for (size_t base = 0; base < w.rows; base += BATCH * LANES) {
+		size_t left = w.rows - base;
+		size_t tiles = divide_up(left < BATCH * LANES ? left : BATCH * LANES, LANES);
+		size_t padded = divide_up(tiles, 2) * 2;
+
+		for (size_t i = 0; i < padded; i++)
+			load_queries(&w, base, i);
+		memset(w.sums, 0, padded * w.height * AMX_TILE_BYTES);
+		for (size_t j = 0; j < padded * LANES; j++) {
+			size_t row = base + j < w.rows ? base + j : w.rows - 1;
+
+			w.position[j] = (int32_t)(a->first_position + row / a->group);
+			w.max[j] = -INFINITY;
+			w.total[j] = 0;
+		}
+		for (size_t index = first; index < end; index++)
+			run_block(&w, padded, index);
+		for (size_t i = 0; i < tiles; i++)
+			finish_tile(&w, base, i);
+	}
+	amx_end();
+}
