@@ -1,4 +1,4 @@
-/* process.h: what this process uses. */
+/* process.h: the memory that this process uses, and may use. */
 #ifndef ELM_BASE_PROCESS_H
 #define ELM_BASE_PROCESS_H
 
@@ -11,5 +11,15 @@
  * system does not say.
  */
 bool elm__process_peak_memory(uint64_t *bytes);
+
+/* Makes the peak what is resident now. False where the system does not let us. */
+bool elm__process_reset_peak_memory(void);
+
+/*
+ * The bytes that can be taken before something is swapped out or ended: MemAvailable, or what the
+ * memory limit of the control group leaves, if that is less. Cached files do not count as taken.
+ * Reads below `sysroot` ("" for the real one). False where the system does not say.
+ */
+bool elm__memory_available(const char *sysroot, uint64_t *bytes);
 
 #endif

@@ -1,4 +1,5 @@
 #include <dirent.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,20 +16,14 @@ enum { PATHS = 8, PATH_SIZE = 1024, WHOLE_LIMIT = 1 << 28 };
 
 static char folder[64];
 
-/* One level is enough: tests put no folders into it. */
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *walk)
+{
+	return remove(path);
+}
+
 static void remove_folder(void)
 {
-	DIR *dir = opendir(folder);
-	const struct dirent *entry;
-	char path[PATH_SIZE];
-
-	while (dir && (entry = readdir(dir))) {
-		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-		unlink(path);
-	}
-	if (dir)
-		closedir(dir);
-	rmdir(folder);
+	nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 const char *temp_path(const char *name)

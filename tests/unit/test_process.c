@@ -1,0 +1,120 @@
+/* Memory of this process and of the machine, the latter from files that the test writes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/process.h"
+#include "support.h"
+
+enum { MIB = 1 << 20 };
+
+static void the_peak_can_be_reset(void **state)
+{
+	uint64_t before, high, after;
+	size_t size = 64 * (size_t)MIB;
+	volatile char *block;
+
+	if (!elm__process_peak_memory(&before) || !elm__process_reset_peak_memory())
+		skip();
+	block = malloc(size);
+	assert_non_null(block);
+	for (size_t i = 0; i < size; i += 1024)
+		block[i] = 1;
+	assert_true(elm__process_peak_memory(&high));
+	assert_true(high >= size);
+	free((void *)block);
+	assert_true(elm__process_reset_peak_memory());
+	assert_true(elm__process_peak_memory(&after));
+	assert_true(after + size / 2 < high);
+}
+
+static char root[4096];
+
+static void put(const char *path, const char *text)
+{
+	char full[4200];
+	FILE *file;
+
+	snprintf(full, sizeof(full), "%s%s", root, path);
+	for (char *at = full + strlen(root) + 1; (at = strchr(at, '/')); at++) {
+		*at = '\0';
+		mkdir(full, 0777);
+		*at = '/';
+	}
+	file = fopen(full, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+/* A fresh root for each test. */
+static void start(const char *name)
+{
+	snprintf(root, sizeof(root), "%s", temp_path(name));
+	assert_int_equal(mkdir(root, 0777), 0);
+	put("/proc/meminfo", "MemTotal:       9000 kB\nMemFree: 7 kB\nMemAvailable:    4096 kB\n");
+}
+
+static uint64_t available(void)
+{
+	uint64_t bytes = 1;
+
+	assert_true(elm__memory_available(root, &bytes));
+	return bytes;
+}
+
+static void the_machine_is_the_limit(void **state)
+{
+	uint64_t bytes;
+
+	start("machine");
+	assert_int_equal(available(), 4 * MIB);
+	put("/sys/fs/cgroup/memory.max", "max\n");
+	put("/sys/fs/cgroup/memory.current", "1000\n");
+	assert_int_equal(available(), 4 * MIB);
+	put("/sys/fs/cgroup/memory.max", "1073741824\n");
+	assert_int_equal(available(), 4 * MIB);
+	put("/proc/meminfo", "MemTotal:       9000 kB\n");
+	assert_false(elm__memory_available(root, &bytes));
+}
+
+static void the_group_is_the_limit(void **state)
+{
+	start("group");
+	put("/sys/fs/cgroup/memory.max", "3000000\n");
+	put("/sys/fs/cgroup/memory.current", "1000000\n");
+	assert_int_equal(available(), 2000000);
+	put("/sys/fs/cgroup/memory.stat", "anon 7\ninactive_file 200000\nactive_file 50000\n");
+	assert_int_equal(available(), 2250000);
+	put("/sys/fs/cgroup/memory.current", "4000000\n");
+	assert_int_equal(available(), 0);
+}
+
+static void the_old_groups_are_read_too(void **state)
+{
+	start("old");
+	put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "3000000\n");
+	put("/sys/fs/cgroup/memory/memory.usage_in_bytes", "1000000\n");
+	put("/sys/fs/cgroup/memory/memory.stat",
+	    "active_file 1\ntotal_inactive_file 9000000\ntotal_active_file 1\n");
+	assert_int_equal(available(), 3000000); /* no more than is used can be cached */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_peak_can_be_reset),
+		cmocka_unit_test(the_machine_is_the_limit),
+		cmocka_unit_test(the_group_is_the_limit),
+		cmocka_unit_test(the_old_groups_are_read_too),
+	};
+
+	return cmocka_run_group_tests_name("process", tests, NULL, NULL);
+}
