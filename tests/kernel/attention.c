@@ -212,6 +212,62 @@ static void check_attention(check *c)
 	}
 }
 
+/* The same context in parts of some blocks each, then put together. */
+static void check_parts(check *c)
+{
+	for (size_t t = 0; t < 24; t++) {
+		elm__attention shape = { .queries = t % 2 ? 1 : 1 + (uint32_t)random_below(c, 20),
+					 .group = 1 + (uint32_t)random_below(c, 9),
+					 .head_dim = t % 4 ? 64 : 96,
+					 .first_position = (uint32_t)random_below(c, 400),
+					 .window = t % 3 ? 0 : 1 + (uint32_t)random_below(c, 200),
+					 .scale = 0.125f,
+					 .kv_type = kv_types[t % 3] };
+		size_t rows = shape.queries * shape.group, dim = shape.head_dim, parts = 1;
+		double bound = c->kernels.features & ELM__CPU_AMX ? 0x1p-10 : 0x1p-16;
+		float *out, *lse, *merged = guarded(dim * sizeof(float));
+		cache s;
+
+		cache_init(&s, &c->kernels, c, &shape, FILL_UNIFORM);
+		c->kernels.attention(&s.a);
+		out = guarded(s.blocks * rows * dim * sizeof(float));
+		lse = guarded(s.blocks * rows * sizeof(float));
+		for (size_t b = 0; b < s.blocks; parts++) {
+			elm__attention a = s.a;
+
+			a.out = out + (parts - 1) * rows * dim;
+			a.out_stride = shape.group * dim;
+			a.lse = lse + (parts - 1) * rows;
+			a.first_block = (uint32_t)b;
+			b += 1 + random_below(c, 5);
+			a.end_block = (uint32_t)(b < s.blocks ? b : s.blocks);
+			c->kernels.attention(&a);
+		}
+		for (size_t r = 0; r < rows; r++) {
+			const float *whole =
+				s.out + r / shape.group * s.a.out_stride + r % shape.group * dim;
+
+			elm__attention_merge(out + r * dim, rows * dim, lse + r, rows, parts - 1,
+					     merged, dim);
+			for (size_t j = 0; j < dim; j++)
+				if (!close_to(merged[j], (double)whole[j], bound))
+					fail(c,
+					     "%s queries %u group %u position %u window %u, %zu "
+					     "parts: row %zu [%zu] is %g, not %g",
+					     elm_type_get(shape.kv_type)->name, shape.queries,
+					     shape.group, shape.first_position, shape.window,
+					     parts - 1, r, j, (double)merged[j], (double)whole[j]);
+		}
+		if (!guard_intact(lse, s.blocks * rows * sizeof(float)))
+			fail(c, "queries %u group %u: writes behind lse", shape.queries,
+			     shape.group);
+		release(out);
+		release(lse);
+		release(merged);
+		cache_release(&s);
+	}
+}
+
 /* --- timing --- */
 
 typedef struct attention_job {
@@ -270,4 +326,5 @@ static void time_attention(bench *b)
 
 const operation attention_operations[] = { { "kv_store", check_kv_store, NULL },
 					   { "attention", check_attention, time_attention },
+					   { "attention_parts", check_parts, NULL },
 					   { NULL, NULL, NULL } };
