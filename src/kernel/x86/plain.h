@@ -10,15 +10,18 @@
 #ifndef ELM_KERNEL_X86_PLAIN_H
 #define ELM_KERNEL_X86_PLAIN_H
 
+#include <string.h>
+
 #include "kernel/dequant.h"
 #include "kernel/kernel.h"
 #include "quant/half.h"
 
 enum {
-	ROWS = 4,
-	INPUTS = LANES == 16 ? 4 : 2,
-	DEPTH = 1024,	 /* columns of a panel: a multiple of every block */
-	PLAIN_CHUNK = 96 /* rows of inputs; with DEPTH floats each they stay in the second level */
+	ROWS = LANES == 16 ? 8 : 4, /* inputs come from the second level once per ROWS */
+	INPUTS = LANES == 4 ? 2 : 3,
+	DEPTH = 512,		   /* columns of a panel: a multiple of every block */
+	PANEL_STRIDE = DEPTH + 16, /* floats from row to row, so that rows spread over the cache */
+	PLAIN_CHUNK = 192 /* rows of inputs; with DEPTH floats each they stay in the second level */
 };
 
 /* --- one row of inputs --- */
@@ -53,7 +56,7 @@ INLINE float dot_plain(elm_type type, const uint8_t *row, const float *x, size_t
 
 	for (; i + step <= cols; i += step) {
 		for (size_t at = 0; at < step * size; at += 64)
-			_mm_prefetch((const char *)row + i * size + 3072 + at, _MM_HINT_T0);
+			__builtin_prefetch(row + i * size + 3072 + at);
 		for (size_t j = 0; j < 4; j++)
 			sum[j] = vf_fma(load_plain(type, row, i + j * LANES),
 					vf_load(x + i + j * LANES), sum[j]);
@@ -76,9 +79,11 @@ INLINE void rows_plain(elm_type type, const elm__matrix *m, const float *x, floa
 
 /* --- several rows of inputs --- */
 
-/* out[r * INPUTS + i]: products of ROWS rows of floats with INPUTS inputs over n columns. */
-static void dot_tile(const float *const w[ROWS], const float *const x[INPUTS], size_t n,
-		     float out[ROWS * INPUTS])
+/* out[i * ROWS + r]: products of the rows of a panel with INPUTS inputs over n columns. Not
+ * inlined: all its pointers must fit into registers. `ahead` floats behind each input is what the
+ * next tile reads: pieces of rows are too short for the processor to foresee. */
+static __attribute__((noinline)) void dot_tile(const float *w, const float *const x[INPUTS],
+					       size_t ahead, size_t n, float out[ROWS * INPUTS])
 {
 	vf sum[ROWS][INPUTS];
 	size_t k = 0;
@@ -87,53 +92,44 @@ static void dot_tile(const float *const w[ROWS], const float *const x[INPUTS], s
 		for (int i = 0; i < INPUTS; i++)
 			sum[r][i] = vf_set(0);
 	for (; k + LANES <= n; k += LANES) {
-		vf row[ROWS];
+		vf input[INPUTS];
 
-		for (int r = 0; r < ROWS; r++)
-			row[r] = vf_load(w[r] + k);
 		for (int i = 0; i < INPUTS; i++) {
-			vf input = vf_load(x[i] + k);
+			input[i] = vf_load(x[i] + k);
+			__builtin_prefetch(x[i] + ahead + k);
+		}
+		for (int r = 0; r < ROWS; r++) {
+			vf row = vf_keep(vf_load(w + r * PANEL_STRIDE + k));
 
-			for (int r = 0; r < ROWS; r++)
-				sum[r][i] = vf_fma(row[r], input, sum[r][i]);
+			for (int i = 0; i < INPUTS; i++)
+				sum[r][i] = vf_fma(row, input[i], sum[r][i]);
 		}
 	}
-	for (int r = 0; r < ROWS; r++)
-		for (int i = 0; i < INPUTS; i++)
-			out[r * INPUTS + i] = vf_sum(sum[r][i]);
+	for (int i = 0; i < INPUTS; i++)
+		for (int r = 0; r < ROWS; r += 4)
+			vf_sum4(sum[r][i], sum[r + 1][i], sum[r + 2][i], sum[r + 3][i],
+				out + i * ROWS + r);
 	for (; k < n; k++)
-		for (int r = 0; r < ROWS; r++)
-			for (int i = 0; i < INPUTS; i++)
-				out[r * INPUTS + i] += w[r][k] * x[i][k];
+		for (int i = 0; i < INPUTS; i++)
+			for (int r = 0; r < ROWS; r++)
+				out[i * ROWS + r] += w[r * PANEL_STRIDE + k] * x[i][k];
 }
 
-/* Columns [k, k + n) of ROWS rows (the last one repeated past row1) as floats; those of F32 where
- * they are, others in `panel`. */
+/* Columns [k, k + n) of up to ROWS rows as floats; rows past row1 keep what the panel has. */
 static void load_panel(const elm__matrix *m, elm__dequant_fn dequantize, size_t r, size_t row1,
-		       size_t k, size_t n, float *panel, const float *w[ROWS])
+		       size_t k, size_t n, float *panel)
 {
 	const elm_type_info *info = elm_type_get(m->type);
 
-	for (size_t j = 0; j < ROWS; j++) {
-		size_t row = r + j < row1 ? r + j : row1 - 1;
-		const uint8_t *from = (const uint8_t *)m->data + row * m->row_bytes +
-				      k / info->block_elements * info->block_bytes;
-
-		if (m->type == ELM_TYPE_F32) {
-			w[j] = (const float *)(const void *)from;
-			continue;
-		}
-		w[j] = panel + j * DEPTH;
-		if (r + j < row1)
-			dequantize(from, panel + j * DEPTH, n);
-		else
-			w[j] = w[j - 1];
-	}
+	for (size_t j = 0; j < ROWS && r + j < row1; j++)
+		dequantize((const uint8_t *)m->data + (r + j) * m->row_bytes +
+				   k / info->block_elements * info->block_bytes,
+			   panel + j * PANEL_STRIDE, n);
 }
 
 /* One panel with inputs [i0, i1). Sums are added to y unless this is the first piece of the row. */
-static void multiply_panel(const elm__activations *x, const float *const w[ROWS], size_t i0,
-			   size_t i1, size_t k, size_t n, float *y, size_t y_stride, size_t rows)
+static void multiply_panel(const elm__activations *x, const float *panel, size_t i0, size_t i1,
+			   size_t k, size_t n, float *y, size_t y_stride, size_t rows)
 {
 	for (size_t i = i0; i < i1; i += INPUTS) {
 		const float *input[INPUTS];
@@ -141,28 +137,33 @@ static void multiply_panel(const elm__activations *x, const float *const w[ROWS]
 
 		for (size_t j = 0; j < INPUTS; j++)
 			input[j] = x->f32 + (i + j < i1 ? i + j : i1 - 1) * x->f32_stride + k;
-		dot_tile(w, input, n, out);
+		dot_tile(panel, input, INPUTS * x->f32_stride, n, out);
 		for (size_t j = 0; j < INPUTS && i + j < i1; j++)
 			for (size_t r = 0; r < rows; r++) {
 				float *at = y + (i + j) * y_stride + r;
 
-				*at = (k ? *at : 0) + out[r * INPUTS + j];
+				*at = (k ? *at : 0) + out[j * ROWS + r];
 			}
 	}
+}
+
+static size_t plain_scratch(void)
+{
+	return ROWS * PANEL_STRIDE * sizeof(float);
 }
 
 static void panels(const elm__matrix *m, elm__dequant_fn dequantize, const elm__activations *x,
 		   float *y, size_t y_stride, size_t row0, size_t row1, float *scratch)
 {
+	memset(scratch, 0, plain_scratch()); /* rows that are missing in the last panel */
 	for (size_t i = 0; i < x->rows; i += PLAIN_CHUNK)
 		for (size_t k = 0; k < m->cols; k += DEPTH)
 			for (size_t r = row0; r < row1; r += ROWS) {
 				size_t n = m->cols - k < DEPTH ? m->cols - k : DEPTH;
 				size_t end = x->rows - i < PLAIN_CHUNK ? x->rows : i + PLAIN_CHUNK;
-				const float *w[ROWS];
 
-				load_panel(m, dequantize, r, row1, k, n, scratch, w);
-				multiply_panel(x, w, i, end, k, n, y + r, y_stride,
+				load_panel(m, dequantize, r, row1, k, n, scratch);
+				multiply_panel(x, scratch, i, end, k, n, y + r, y_stride,
 					       row1 - r < ROWS ? row1 - r : ROWS);
 			}
 }
@@ -184,11 +185,6 @@ static void rows_decoded(const elm__matrix *m, elm__dequant_fn dequantize, const
 			y[r] += dot_plain(ELM_TYPE_F32, (const uint8_t *)scratch, x + k, n);
 		}
 	}
-}
-
-static size_t plain_scratch(void)
-{
-	return ROWS * DEPTH * sizeof(float);
 }
 
 static void multiply_plain(const elm__dequant_fn dequantize[ELM_TYPE_LIMIT], const elm__matrix *m,

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
 	LANES = 8,
@@ -47,7 +48,10 @@ INLINE vi vi_set32(int value)
 /* The four bytes at `from` in all lanes. */
 INLINE vi vi_spread(const int8_t *from)
 {
-	return _mm256_set1_epi32(*(const int32_t *)(const void *)from);
+	int32_t four;
+
+	memcpy(&four, from, sizeof(four));
+	return _mm256_set1_epi32(four);
 }
 
 /* Sixteen bytes for vi_lookup. */
@@ -140,6 +144,14 @@ INLINE vf vf_load(const float *from)
 INLINE void vf_store(float *to, vf a)
 {
 	_mm256_storeu_ps(to, a);
+}
+
+/* a itself, in a register: a compiler would rather load it again for each use, which takes more
+ * from memory than it can give. */
+INLINE vf vf_keep(vf a)
+{
+	__asm__("" : "+x"(a));
+	return a;
 }
 
 INLINE vf vf_set(float value)
@@ -250,6 +262,16 @@ INLINE vi vi_dot(vi sum, const vi *weights, const int8_t *x, int n, int range)
 }
 
 #endif
+
+/* The sums of four vectors. */
+INLINE void vf_sum4(vf a, vf b, vf c, vf d, float to[4])
+{
+	vf ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+	vf cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+	vf all = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+
+	_mm_storeu_ps(to, _mm_add_ps(_mm256_castps256_ps128(all), _mm256_extractf128_ps(all, 1)));
+}
 
 INLINE vi vi_add32(vi a, vi b)
 {

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
 	LANES = 16,
@@ -38,7 +39,10 @@ INLINE vi vi_set32(int value)
 /* The four bytes at `from` in all lanes. */
 INLINE vi vi_spread(const int8_t *from)
 {
-	return _mm512_set1_epi32(*(const int32_t *)(const void *)from);
+	int32_t four;
+
+	memcpy(&four, from, sizeof(four));
+	return _mm512_set1_epi32(four);
 }
 
 /* Sixteen bytes for vi_lookup. */
@@ -135,6 +139,14 @@ INLINE void vf_store(float *to, vf a)
 	_mm512_storeu_ps(to, a);
 }
 
+/* a itself, in a register: a compiler would rather load it again for each use, which takes more
+ * from memory than it can give. */
+INLINE vf vf_keep(vf a)
+{
+	__asm__("" : "+v"(a));
+	return a;
+}
+
 INLINE vf vf_set(float value)
 {
 	return _mm512_set1_ps(value);
@@ -180,7 +192,8 @@ INLINE vf vf_sums(const float *from)
 	vf a[8], b[4], c[2];
 
 	for (int i = 0; i < 8; i++) {
-		vf first = vf_load(from + 2 * i * LANES), second = vf_load(from + (2 * i + 1) * LANES);
+		vf first = vf_load(from + 2 * i * LANES),
+		   second = vf_load(from + (2 * i + 1) * LANES);
 
 		a[i] = vf_add(_mm512_unpacklo_ps(first, second), _mm512_unpackhi_ps(first, second));
 	}
@@ -214,6 +227,17 @@ INLINE vi vi_dot(vi sum, const vi *weights, const int8_t *x, int n, int range)
 	for (int q = 0; q < n; q++)
 		sum = _mm512_dpbusd_epi32(sum, weights[q], vi_spread(x + 4 * q));
 	return sum;
+}
+
+/* The sums of four vectors. */
+INLINE void vf_sum4(vf a, vf b, vf c, vf d, float to[4])
+{
+	vf ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
+	vf cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
+	vf all = _mm512_add_ps(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xee));
+	__m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
+
+	_mm_storeu_ps(to, _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
 }
 
 INLINE vi vi_add32(vi a, vi b)

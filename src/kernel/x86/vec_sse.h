@@ -41,7 +41,10 @@ INLINE vi vi_set32(int value)
 /* The four bytes at `from` in all lanes. */
 INLINE vi vi_spread(const int8_t *from)
 {
-	return _mm_set1_epi32(*(const int32_t *)(const void *)from);
+	int32_t four;
+
+	memcpy(&four, from, sizeof(four));
+	return _mm_set1_epi32(four);
 }
 
 /* Sixteen bytes for vi_lookup. */
@@ -81,12 +84,18 @@ INLINE vi vi_shift(vi a, int n)
 /* LANES bytes as int32. */
 INLINE vi vi_widen_u8(const uint8_t *from)
 {
-	return _mm_cvtepu8_epi32(_mm_cvtsi32_si128(*(const int32_t *)(const void *)from));
+	int32_t four;
+
+	memcpy(&four, from, sizeof(four));
+	return _mm_cvtepu8_epi32(_mm_cvtsi32_si128(four));
 }
 
 INLINE vi vi_widen_s8(const uint8_t *from)
 {
-	return _mm_cvtepi8_epi32(_mm_cvtsi32_si128(*(const int32_t *)(const void *)from));
+	int32_t four;
+
+	memcpy(&four, from, sizeof(four));
+	return _mm_cvtepi8_epi32(_mm_cvtsi32_si128(four));
 }
 
 /* Lanes of 32 bits shifted by n, which need not be a constant. */
@@ -142,6 +151,14 @@ INLINE vf vf_load(const float *from)
 INLINE void vf_store(float *to, vf a)
 {
 	_mm_storeu_ps(to, a);
+}
+
+/* a itself, in a register: a compiler would rather load it again for each use, which takes more
+ * from memory than it can give. */
+INLINE vf vf_keep(vf a)
+{
+	__asm__("" : "+x"(a));
+	return a;
 }
 
 INLINE vf vf_set(float value)
@@ -228,6 +245,15 @@ INLINE vi vi_dot(vi sum, const vi *weights, const int8_t *x, int n, int range)
 		sum = _mm_add_epi32(sum, _mm_madd_epi16(pairs, ones));
 	}
 	return sum;
+}
+
+/* The sums of four vectors. */
+INLINE void vf_sum4(vf a, vf b, vf c, vf d, float to[4])
+{
+	vf ab = _mm_add_ps(_mm_unpacklo_ps(a, b), _mm_unpackhi_ps(a, b));
+	vf cd = _mm_add_ps(_mm_unpacklo_ps(c, d), _mm_unpackhi_ps(c, d));
+
+	_mm_storeu_ps(to, _mm_add_ps(_mm_shuffle_ps(ab, cd, 0x44), _mm_shuffle_ps(ab, cd, 0xee)));
 }
 
 INLINE vi vi_add32(vi a, vi b)
