@@ -6,6 +6,8 @@
 #include "kernel/ref/ref.h"
 #ifdef __x86_64__
 #include "kernel/x86/x86.h"
+#elif defined(__aarch64__)
+#include "kernel/arm/arm.h"
 #endif
 
 void elm__kernels_ref(elm__kernels *table)
@@ -36,6 +38,15 @@ static const struct tier {
 #ifdef ELM__BUILD_AMX
 	{ ELM__CPU_AVX2 | ELM__CPU_AVX512 | ELM__CPU_AVX512VNNI | ELM__CPU_AVX512BF16 | ELM__CPU_AMX,
 	  elm__kernels_amx },
+#endif
+#ifdef ELM__BUILD_NEON
+	{ ELM__CPU_NEON, elm__kernels_neon },
+#endif
+#ifdef ELM__BUILD_DOTPROD
+	{ ELM__CPU_NEON | ELM__CPU_DOTPROD, elm__kernels_dotprod },
+#endif
+#ifdef ELM__BUILD_I8MM
+	{ ELM__CPU_NEON | ELM__CPU_DOTPROD | ELM__CPU_I8MM, elm__kernels_i8mm },
 #endif
 	{ 0, NULL } /* a table is never empty */
 };
