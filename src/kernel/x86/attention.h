@@ -32,7 +32,10 @@ typedef struct work {
 typedef struct step {
 	const elm__attention *a;
 	work *w;
-	float *max, *sum; /* of each row of the call */
+	/* Of each row of the call: where its query and result are, maximum and sum of exponentials.
+	 */
+	const float **query;
+	float **out, *max, *sum;
 	size_t row, n, index;
 	size_t begin, end; /* tokens of the block that any of the rows sees */
 } step;
@@ -51,25 +54,13 @@ INLINE vf element(elm_type type, const void *block, const float *scales, size_t 
 		      vf_set(scales[t * elm__kv_scales(dim) + at / ELM__Q8_BLOCK]));
 }
 
-INLINE const float *query_row(const elm__attention *a, size_t row)
-{
-	return a->query + row / a->group * a->query_stride + row % a->group * a->head_dim;
-}
-
-INLINE float *out_row(const elm__attention *a, size_t row)
-{
-	return a->out + row / a->group * a->out_stride + row % a->group * a->head_dim;
-}
-
 /* Products of the queries with the keys of two tokens at a time. */
 INLINE void multiply_keys(const step *s, elm_type type, size_t rows)
 {
 	const void *keys = s->a->k_blocks[s->index];
-	const float *query[MAX_ROWS], *scales = s->w->k_scales;
+	const float *const *query = s->query + s->row, *scales = s->w->k_scales;
 	size_t dim = s->a->head_dim;
 
-	for (size_t r = 0; r < rows; r++)
-		query[r] = query_row(s->a, s->row + r);
 	for (size_t t = s->begin & ~(size_t)1; t < s->end; t += 2) {
 		vf sum[2][MAX_ROWS];
 
@@ -101,13 +92,14 @@ INLINE void add_values(const step *s, elm_type type, size_t rows, size_t count, 
 {
 	const void *values = s->a->v_blocks[s->index];
 	const float *scales = s->w->v_scales;
+	float *const *out = s->out + s->row;
 	size_t dim = s->a->head_dim;
 	vf sum[MAX_ROWS][4];
 
 	for (size_t r = 0; r < rows; r++)
 		for (size_t c = 0; c < count; c++)
-			sum[r][c] = vf_mul(vf_load(out_row(s->a, s->row + r) + at + c * LANES),
-					   vf_set(s->w->factor[r]));
+			sum[r][c] =
+				vf_mul(vf_load(out[r] + at + c * LANES), vf_set(s->w->factor[r]));
 	for (size_t t = s->begin; t < s->end; t++) {
 		vf value[4];
 
@@ -122,7 +114,7 @@ INLINE void add_values(const step *s, elm_type type, size_t rows, size_t count, 
 	}
 	for (size_t r = 0; r < rows; r++)
 		for (size_t c = 0; c < count; c++)
-			vf_store(out_row(s->a, s->row + r) + at + c * LANES, sum[r][c]);
+			vf_store(out[r] + at + c * LANES, sum[r][c]);
 }
 
 INLINE void add_all_values(const step *s, elm_type type, size_t rows)
@@ -266,15 +258,28 @@ static void run_block(step *s, size_t rows)
 }
 
 /* Divides by the sum; a row that saw nothing has zeros. */
-static void finish_row(const elm__attention *a, size_t row, float max, float sum)
+static void finish_row(const step *s, size_t row)
 {
-	vf factor = vf_set(sum > 0 || isnan(sum) ? 1 / sum : 0);
-	float *out = out_row(a, row);
+	float sum = s->sum[row], *out = s->out[row];
+	bool seen = sum > 0 || isnan(sum);
+	vf factor = vf_set(seen ? 1 / sum : 0);
 
-	for (size_t at = 0; at < a->head_dim; at += LANES)
+	for (size_t at = 0; at < s->a->head_dim; at += LANES)
 		vf_store(out + at, vf_mul(vf_load(out + at), factor));
-	if (a->lse)
-		a->lse[row] = sum > 0 || isnan(sum) ? max + logf(sum) : -INFINITY;
+	if (s->a->lse)
+		s->a->lse[row] = seen ? s->max[row] + logf(sum) : -INFINITY;
+}
+
+static void begin_row(step *s, size_t row)
+{
+	const elm__attention *a = s->a;
+	size_t query = row / a->group, at = row % a->group * a->head_dim;
+
+	s->query[row] = a->query + query * a->query_stride + at;
+	s->out[row] = a->out + query * a->out_stride + at;
+	s->max[row] = -INFINITY;
+	s->sum[row] = 0;
+	memset(s->out[row], 0, a->head_dim * sizeof(float));
 }
 
 static void attention(const elm__attention *a)
@@ -286,23 +291,22 @@ static void attention(const elm__attention *a)
 		elm__ref_attention(a);
 		return;
 	}
-	s.max = (float *)(s.w + 1);
+	s.query = (const float **)(s.w + 1);
+	s.out = (float **)(s.query + rows);
+	s.max = (float *)(s.out + rows);
 	s.sum = s.max + rows;
-	for (size_t row = 0; row < rows; row++) {
-		s.max[row] = -INFINITY;
-		s.sum[row] = 0;
-		memset(out_row(a, row), 0, a->head_dim * sizeof(float));
-	}
+	for (size_t row = 0; row < rows; row++)
+		begin_row(&s, row);
 	elm__attention_blocks(a, &first, &end);
 	for (s.index = first; s.index < end; s.index++)
 		run_block(&s, rows);
 	for (size_t row = 0; row < rows; row++)
-		finish_row(a, row, s.max[row], s.sum[row]);
+		finish_row(&s, row);
 }
 
 static size_t attention_scratch(size_t queries, size_t group, size_t head_dim)
 {
-	return sizeof(work) + 2 * queries * group * sizeof(float);
+	return sizeof(work) + queries * group * (2 * sizeof(float) + 2 * sizeof(float *));
 }
 
 static void attention_init(elm__kernels *table)
