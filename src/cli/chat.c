@@ -92,7 +92,10 @@ static bool on_text(void *user, const char *text, size_t length)
 	chat *c = user;
 
 	c->ends_line = text[length - 1] == '\n';
-	return fwrite(text, 1, length, stdout) == length && fflush(stdout) == 0;
+	if (cli_write_text(c->cli, text, length))
+		return true;
+	c->failed = c->leave = true;
+	return false;
 }
 
 /*
@@ -163,9 +166,10 @@ static void ask(chat *c, const char *text, size_t length)
 		c->failed = true;
 		return;
 	}
-	if (!c->ends_line)
-		putchar('\n');
-	fflush(stdout);
+	if (!c->ends_line && !c->leave && !cli_write_text(c->cli, "\n", 1))
+		c->failed = c->leave = true;
+	if (c->leave)
+		return;
 	if (c->last.finish == ELM_FINISH_CANCELLED) {
 		cli_interrupt_reset();
 		note("stopped");
@@ -178,8 +182,6 @@ static void ask(chat *c, const char *text, size_t length)
 		cli_fail_error(c->cli, &error);
 		c->failed = true;
 	}
-	if (ferror(stdout))
-		c->leave = true; /* the frame says why */
 }
 
 /* ---- commands ---- */

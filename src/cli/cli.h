@@ -144,6 +144,10 @@ int cli_usage(const cli_context *cli, const char *format, ...) ELM_PRINTF(2, 3);
  * Returns the exit code. */
 int cli_print_json(const cli_context *cli, json_t *value);
 
+/* Writes text to stdout now, all of it even if a signal comes in between. False when that fails,
+ * which has been reported. */
+bool cli_write_text(const cli_context *cli, const char *text, size_t length);
+
 /*
  * From this call on, the first Ctrl-C (or SIGTERM) sets the flag and the second one ends the
  * program. Before it, Ctrl-C simply ends the program, which is right for commands that have nothing

@@ -1,6 +1,8 @@
 #include "cli/line.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +45,24 @@ static cli_line_result ended(void)
 	return ferror(stdin) ? CLI_LINE_FAILED : CLI_LINE_END;
 }
 
+/* Waits until there is something to read; false after Ctrl-C. The signal is let in only while it
+ * waits, so that none is missed between the look at the flag and the wait. */
+static bool wait_for_input(void)
+{
+	struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
+	sigset_t blocked, before;
+	bool ready = false;
+
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGINT);
+	sigaddset(&blocked, SIGTERM);
+	sigprocmask(SIG_BLOCK, &blocked, &before);
+	while (!ready && !interrupted())
+		ready = ppoll(&input, 1, NULL, &before) >= 0 || errno != EINTR;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return ready;
+}
+
 static cli_line_result store(const char *text, size_t length, elm__buf *line)
 {
 	if (length && text[length - 1] == '\n')
@@ -59,6 +79,8 @@ static cli_line_result read_plain(cli_line_reader *reader, elm__buf *line)
 	if (reader->interactive) {
 		fputs(reader->prompt, stdout);
 		fflush(stdout);
+		if (!wait_for_input())
+			return ended();
 	}
 	errno = 0;
 	length = getline(&reader->typed, &reader->room, stdin);
@@ -90,10 +112,13 @@ static int read_character(EditLine *editor, wchar_t *out)
 	(void)editor;
 	for (;;) {
 		char byte;
-		ssize_t got = read(STDIN_FILENO, &byte, 1);
+		ssize_t got;
 		size_t used;
 
-		if (got < 0 && errno == EINTR && !interrupted())
+		if (!wait_for_input())
+			return -1;
+		got = read(STDIN_FILENO, &byte, 1);
+		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
 			return (int)got;
@@ -151,6 +176,9 @@ static cli_line_result read_edited(cli_line_reader *reader, elm__buf *line)
 	const char *text;
 	int length;
 
+	/* Before the prompt invites typing: el_gets would only do it after, and a Ctrl-D in between
+	 * be lost. */
+	el_set(reader->editor, EL_PREP_TERM, 1);
 	text = el_gets(reader->editor, &length);
 	if (!text || length <= 0)
 		return ended();

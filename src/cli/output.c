@@ -78,6 +78,28 @@ int cli_print_json(const cli_context *cli, json_t *value)
 	return code;
 }
 
+bool cli_write_text(const cli_context *cli, const char *text, size_t length)
+{
+	/* stdio drops what it holds when a signal interrupts it. */
+	if (fflush(stdout) != 0) {
+		fail_output(cli);
+		return false;
+	}
+	while (length) {
+		ssize_t written = write(STDOUT_FILENO, text, length);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0) {
+			fail_output(cli);
+			return false;
+		}
+		text += written;
+		length -= (size_t)written;
+	}
+	return true;
+}
+
 /* Set from a signal handler, so it has to be of static duration. */
 static volatile sig_atomic_t interrupted;
 

@@ -151,10 +151,7 @@ static bool on_text(void *user, const char *text, size_t length)
 
 	cli_progress_end(&j->progress);
 	j->ends_line = text[length - 1] == '\n';
-	if (j->cli->json)
-		return true;
-	/* The frame reports the reason at exit. */
-	return fwrite(text, 1, length, stdout) == length && fflush(stdout) == 0;
+	return j->cli->json || cli_write_text(j->cli, text, length);
 }
 
 static elm_status open_engine(job *j, elm_error *error)

@@ -220,12 +220,13 @@ class Terminal(unittest.TestCase):
         while self.ended is None and time.monotonic() < end:
             try:
                 if select.select([self.terminal], [], [], 0.1)[0]:
-                    os.read(self.terminal, 65536)
+                    self.shown += os.read(self.terminal, 65536).decode("utf-8", "replace")
             except OSError:
                 pass
             done, status = os.waitpid(self.pid, os.WNOHANG)
             if done:
                 self.ended = os.waitstatus_to_exitcode(status)
+        self.assertIsNotNone(self.ended, f"it did not end; got {self.shown[-500:]!r}")
         return self.ended
 
     def test_ctrl_c_stops_the_answer_and_not_the_program(self):
