@@ -242,6 +242,12 @@ INLINE float vf_largest(vf a)
 	return vmaxvq_f32(a);
 }
 
+/* The sums of four vectors. */
+INLINE void vf_sum4(vf a, vf b, vf c, vf d, float to[4])
+{
+	vst1q_f32(to, vpaddq_f32(vpaddq_f32(a, b), vpaddq_f32(c, d)));
+}
+
 /* The sums of LANES vectors that lie one after the other. */
 INLINE vf vf_sums(const float *from)
 {
