@@ -78,6 +78,8 @@ static bool g_raise_exception(jj_runtime *rt, jj_value self, const jj_args *args
 
 	if (!elm__jj_to_string(rt, args->positional[0], &text))
 		return false;
+	if (!text.as.string->length) /* nothing, or something undefined, was said */
+		return elm__jj_fail(rt, "the template refused the messages without a reason");
 	rt->where = NULL;
 	return elm__jj_fail(rt, "%.*s",
 			    text.as.string->length < 4096 ? (int)text.as.string->length : 4096,

@@ -556,6 +556,8 @@ static const jinja_case globals[] = {
 	  "}}{{ c.reset() }}{{ c.current }}",
 	  "ababNonea" },
 	{ "{{ raise_exception('Roles must alternate') }}", NULL, "Roles must alternate" },
+	{ "{{ raise_exception(nothing) }}", NULL, "line 1 column 19: the template refused" },
+	{ "{{ raise_exception('') }}", NULL, "without a reason" },
 	{ "{% if false %}{{ raise_exception('x') }}{% endif %}ok", "ok" },
 	{ "{{ strftime_now('%d %b %Y') }} {{ strftime_now('%Y-%m-%d %H:%M:%S %A %B %j') }}|{{ "
 	  "strftime_now('') }}|",
