@@ -25,7 +25,8 @@ enum {
 	LANES = 16,
 	TOKENS = ELM__KV_BLOCK,
 	BATCH = 16, /* tiles of rows that are worked on together */
-	FLOATS = AMX_TILE_BYTES / 4
+	FLOATS = AMX_TILE_BYTES / 4,
+	SLACK = 8
 };
 
 /* A call's memory, and where it is in the loops. */
@@ -52,48 +53,43 @@ static size_t divide_up(size_t n, size_t unit)
 
 /* --- tiles from the cache and the queries --- */
 
+/*
+ * A line of a tile holds 32 elements of a head as pairs (i, i + 16): any order will do as long as
+ * keys and queries have the same, and this one takes no shuffling.
+ */
+
 /* Elements [at, at + 32) of row t of a cache block; zeros past the head's end. */
-static inline void load_cached(elm_type type, const void *block, size_t dim, size_t t, size_t at,
-			       __m512 *first, __m512 *second)
+AMX_INLINE void load_cached(elm_type type, const void *block, size_t dim, size_t t, size_t at,
+			    __m512 *first, __m512 *second)
 {
-	uint32_t mask = at + 32 <= dim ? UINT32_MAX : (1u << (dim - at)) - 1;
+	size_t left = dim - at, i = t * dim + at;
+	__mmask16 mask0 = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
+	__mmask16 mask1 = left >= 32 ? 0xffff :
+			  left <= 16 ? 0 :
+				       (__mmask16)((1u << (left - 16)) - 1);
 
 	if (type == ELM_TYPE_F32) {
-		amx_load_floats((const float *)block + t * dim, at, dim, first, second);
+		*first = _mm512_maskz_loadu_ps(mask0, (const float *)block + i);
+		*second = _mm512_maskz_loadu_ps(mask1, (const float *)block + i + 16);
 	} else if (type == ELM_TYPE_F16) {
-		const uint16_t *row = (const uint16_t *)block + t * dim + at;
-		__m512i x = _mm512_maskz_loadu_epi16(mask, row);
+		const uint16_t *row = (const uint16_t *)block + i;
 
-		*first = _mm512_cvtph_ps(_mm512_castsi512_si256(x));
-		*second = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(x, 1));
+		*first = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask0, row));
+		*second = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask1, row + 16));
 	} else {
-		const int8_t *row = (const int8_t *)block + t * dim + at;
-		__m256i x = _mm256_maskz_loadu_epi8(mask, row);
+		const int8_t *row = (const int8_t *)block + i;
 		uint16_t half = elm__kv_scale_row(block, dim, t)[at / ELM__Q8_BLOCK];
-		__m512 scale = _mm512_set1_ps(_cvtsh_ss(half));
-		__m512i low = _mm512_cvtepi8_epi32(_mm256_castsi256_si128(x));
-		__m512i high = _mm512_cvtepi8_epi32(_mm256_extracti128_si256(x, 1));
+		__m512 scale = _mm512_cvtph_ps(_mm256_set1_epi16((short)half));
+		__m512i low = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask0, row));
+		__m512i high = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask1, row + 16));
 
 		*first = _mm512_mul_ps(_mm512_cvtepi32_ps(low), scale);
 		*second = _mm512_mul_ps(_mm512_cvtepi32_ps(high), scale);
 	}
 }
 
-/* The keys of a block: a line per token. */
-static void load_keys(const work *w, const void *block)
-{
-	for (size_t t = 0; t < TOKENS; t++)
-		for (size_t k = 0; k < w->depth; k++) {
-			char *line = w->keys + (4 * k + t / 16) * AMX_TILE_BYTES + t % 16 * 64;
-			__m512 first, second;
-
-			load_cached(w->a->kv_type, block, w->dim, t, 32 * k, &first, &second);
-			amx_split(first, second, line, line + 2 * AMX_TILE_BYTES);
-		}
-}
-
 /* Cuts two vectors down to bfloat16 and what is left of that, and joins them to pairs. */
-static inline void split_pairs(__m512 even, __m512 odd, __m512i *high, __m512i *low)
+AMX_INLINE void split_pairs(__m512 even, __m512 odd, __m512i *high, __m512i *low)
 {
 	const __m512i upper = _mm512_set4_epi32(0x0f0e0f0e, 0x0b0a0b0a, 0x07060706, 0x03020302);
 	const __m512 kept = _mm512_castsi512_ps(_mm512_set1_epi32(-0x10000));
@@ -106,21 +102,34 @@ static inline void split_pairs(__m512 even, __m512 odd, __m512i *high, __m512i *
 					_mm512_castps_si512(even_rest), upper);
 }
 
-/* The first n values of a block, a line per element; what follows is zero. */
-static void load_values(const work *w, const void *block, size_t n)
+/* The keys of a block: a line per token. */
+AMX_INLINE void load_keys(const work *w, elm_type type, const void *block)
+{
+	for (size_t k = 0; k < w->depth; k++) {
+		__m512i *line = (__m512i *)(w->keys + 4 * k * AMX_TILE_BYTES);
+
+		for (size_t t = 0; t < TOKENS; t++, line++) {
+			__m512 first, second;
+
+			load_cached(type, block, w->dim, t, 32 * k, &first, &second);
+			split_pairs(first, second, line, line + 2 * LANES);
+		}
+	}
+}
+
+/* The first n values of a block, a line per element, pairs of tokens; what follows is zero. */
+AMX_INLINE void load_values(const work *w, elm_type type, const void *block, size_t n)
 {
 	for (size_t k = 0; k < w->depth; k++) {
 		__m512i *tile = (__m512i *)(w->values + 4 * k * AMX_TILE_BYTES);
 
 		for (size_t p = 0; p < TOKENS / 2; p++) {
-			__m512 x[2][2];
+			__m512 x[2][2] = { { _mm512_setzero_ps(), _mm512_setzero_ps() },
+					   { _mm512_setzero_ps(), _mm512_setzero_ps() } };
 
-			for (size_t t = 0; t < 2; t++)
-				if (2 * p + t < n)
-					load_cached(w->a->kv_type, block, w->dim, 2 * p + t, 32 * k,
-						    &x[t][0], &x[t][1]);
-				else
-					x[t][0] = x[t][1] = _mm512_setzero_ps();
+			for (size_t t = 0; t < 2 && 2 * p + t < n; t++)
+				load_cached(type, block, w->dim, 2 * p + t, 32 * k, &x[t][0],
+					    &x[t][1]);
 			split_pairs(x[0][0], x[1][0], tile + p, tile + 16 + p);
 			split_pairs(x[0][1], x[1][1], tile + 32 + p, tile + 48 + p);
 		}
@@ -128,6 +137,40 @@ static void load_values(const work *w, const void *block, size_t n)
 			if (2 * k + i / 2 < w->height)
 				amx_transpose(tile + 16 * i);
 	}
+}
+
+static void load_f32(const work *w, const void *keys, const void *values, size_t n)
+{
+	load_keys(w, ELM_TYPE_F32, keys);
+	load_values(w, ELM_TYPE_F32, values, n);
+}
+
+static void load_f16(const work *w, const void *keys, const void *values, size_t n)
+{
+	load_keys(w, ELM_TYPE_F16, keys);
+	load_values(w, ELM_TYPE_F16, values, n);
+}
+
+static void load_q8_0(const work *w, const void *keys, const void *values, size_t n)
+{
+	load_keys(w, ELM_TYPE_Q8_0, keys);
+	load_values(w, ELM_TYPE_Q8_0, values, n);
+}
+
+/* Block `index` of the cache. */
+static void load_block(const work *w, size_t index)
+{
+	const elm__attention *a = w->a;
+	const void *keys = a->k_blocks[index], *values = a->v_blocks[index];
+	size_t n = (size_t)a->first_position + a->queries - index * TOKENS;
+
+	n = n < TOKENS ? n : TOKENS;
+	if (a->kv_type == ELM_TYPE_F32)
+		load_f32(w, keys, values, n);
+	else if (a->kv_type == ELM_TYPE_F16)
+		load_f16(w, keys, values, n);
+	else
+		load_q8_0(w, keys, values, n);
 }
 
 /* Row tile `i` of the batch that begins at row `base`: queries become columns. */
@@ -148,10 +191,11 @@ static void load_queries(const work *w, size_t base, size_t i)
 			__m512 first = _mm512_setzero_ps(), second = first;
 
 			if (row < w->rows)
-				amx_load_floats(query, 32 * k, w->dim, &first, &second);
+				load_cached(ELM_TYPE_F32, query, w->dim, 0, 32 * k, &first,
+					    &second);
 			first = _mm512_mul_ps(first, _mm512_set1_ps(factor));
 			second = _mm512_mul_ps(second, _mm512_set1_ps(factor));
-			amx_split(first, second, high + j, low + j);
+			split_pairs(first, second, high + j, low + j);
 		}
 		amx_transpose(high);
 		amx_transpose(low);
@@ -160,10 +204,10 @@ static void load_queries(const work *w, size_t base, size_t i)
 
 /* --- products --- */
 
-/* Four tiles of scores: both halves of the block with both tiles of a pair of row tiles. */
-static void multiply_keys(const work *w, const char *queries)
+/* Scores of both halves of the block with n row tiles. */
+AMX_INLINE void multiply_keys(const work *w, const char *q, int n)
 {
-	const char *q = queries, *k = w->keys;
+	const char *k = w->keys;
 
 	_tile_zero(0);
 	_tile_zero(1);
@@ -175,58 +219,74 @@ static void multiply_keys(const work *w, const char *queries)
 		_tile_dpbf16ps(0, 4, 6);
 		_tile_loadd(5, k + 3 * AMX_TILE_BYTES, 64);
 		_tile_dpbf16ps(1, 5, 6);
-		_tile_loadd(7, q + AMX_TILE_BYTES, 64);
-		_tile_dpbf16ps(2, 4, 7);
-		_tile_dpbf16ps(3, 5, 7);
+		if (n > 1) {
+			_tile_loadd(7, q + AMX_TILE_BYTES, 64);
+			_tile_dpbf16ps(2, 4, 7);
+			_tile_dpbf16ps(3, 5, 7);
+		}
 		_tile_loadd(4, k, 64);
 		_tile_dpbf16ps(0, 4, 6);
 		_tile_loadd(5, k + AMX_TILE_BYTES, 64);
 		_tile_dpbf16ps(1, 5, 6);
-		_tile_dpbf16ps(2, 4, 7);
-		_tile_dpbf16ps(3, 5, 7);
+		if (n > 1) {
+			_tile_dpbf16ps(2, 4, 7);
+			_tile_dpbf16ps(3, 5, 7);
+		}
 		_tile_loadd(6, q + 2 * AMX_TILE_BYTES, 64);
 		_tile_dpbf16ps(0, 4, 6);
 		_tile_dpbf16ps(1, 5, 6);
-		_tile_loadd(7, q + 3 * AMX_TILE_BYTES, 64);
-		_tile_dpbf16ps(2, 4, 7);
-		_tile_dpbf16ps(3, 5, 7);
+		if (n > 1) {
+			_tile_loadd(7, q + 3 * AMX_TILE_BYTES, 64);
+			_tile_dpbf16ps(2, 4, 7);
+			_tile_dpbf16ps(3, 5, 7);
+		}
 	}
 	_tile_stored(0, w->scores, 64);
 	_tile_stored(1, w->scores + FLOATS, 64);
-	_tile_stored(2, w->scores + 2 * FLOATS, 64);
-	_tile_stored(3, w->scores + 3 * FLOATS, 64);
+	if (n > 1) {
+		_tile_stored(2, w->scores + 2 * FLOATS, 64);
+		_tile_stored(3, w->scores + 3 * FLOATS, 64);
+	}
 }
 
-/* Adds the weighted values to the results of row tile i and the one after it. */
-static void multiply_values(const work *w, size_t i)
+/* Adds the weighted values to the results of n row tiles from tile i on. */
+AMX_INLINE void multiply_values(const work *w, size_t i, int n)
 {
 	float *first = w->sums + i * w->height * FLOATS, *second = first + w->height * FLOATS;
 	const char *v = w->values;
 
 	_tile_loadd(4, w->weights, 64);
 	_tile_loadd(5, w->weights + AMX_TILE_BYTES, 64);
-	_tile_loadd(6, w->weights + 2 * AMX_TILE_BYTES, 64);
-	_tile_loadd(7, w->weights + 3 * AMX_TILE_BYTES, 64);
+	if (n > 1) {
+		_tile_loadd(6, w->weights + 2 * AMX_TILE_BYTES, 64);
+		_tile_loadd(7, w->weights + 3 * AMX_TILE_BYTES, 64);
+	}
 	for (size_t d = 0; d < w->height; d++, v += 2 * AMX_TILE_BYTES) {
 		_tile_loadd(3, v + AMX_TILE_BYTES, 64);
 		_tile_loadd(0, first + d * FLOATS, 64);
 		_tile_dpbf16ps(0, 3, 4);
-		_tile_loadd(1, second + d * FLOATS, 64);
-		_tile_dpbf16ps(1, 3, 6);
+		if (n > 1) {
+			_tile_loadd(1, second + d * FLOATS, 64);
+			_tile_dpbf16ps(1, 3, 6);
+		}
 		_tile_loadd(2, v, 64);
 		_tile_dpbf16ps(0, 2, 4);
-		_tile_dpbf16ps(1, 2, 6);
+		if (n > 1)
+			_tile_dpbf16ps(1, 2, 6);
 		_tile_dpbf16ps(0, 2, 5);
-		_tile_dpbf16ps(1, 2, 7);
+		if (n > 1)
+			_tile_dpbf16ps(1, 2, 7);
 		_tile_stored(0, first + d * FLOATS, 64);
-		_tile_stored(1, second + d * FLOATS, 64);
+		if (n > 1)
+			_tile_stored(1, second + d * FLOATS, 64);
 	}
 }
 
 /* --- softmax --- */
 
-/* 2^x for x <= 0, at most 2^-22 off relatively: 2^n times the Taylor series of 2^r, |r| <= 1/2. */
-static inline __m512 exp2_of(__m512 x)
+/* 2^x for x <= 0, at most 2^-22 off relatively: 2^n times the Taylor series of 2^r, |r| <= 1/2.
+ * Lanes not in `mask` are 0. */
+AMX_INLINE __m512 exp2_of(__mmask16 mask, __m512 x)
 {
 	__m512 n, r, p = _mm512_set1_ps(1.5403530e-4f);
 
@@ -239,7 +299,7 @@ static inline __m512 exp2_of(__m512 x)
 	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.4022651e-1f));
 	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.9314718e-1f));
 	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1));
-	return _mm512_scalef_ps(p, n);
+	return _mm512_maskz_scalef_ps(mask, p, n);
 }
 
 /* cap * tanh(x / cap) / ln 2 */
@@ -248,7 +308,7 @@ static inline __m512 softcapped(__m512 x, float cap)
 	__m512 size = _mm512_abs_ps(x), one = _mm512_set1_ps(1), e, y;
 	__mmask16 negative = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_LT_OQ);
 
-	e = exp2_of(_mm512_mul_ps(size, _mm512_set1_ps(-2 * 1.44269504f / cap)));
+	e = exp2_of(0xffff, _mm512_mul_ps(size, _mm512_set1_ps(-2 * 1.44269504f / cap)));
 	y = _mm512_div_ps(_mm512_sub_ps(one, e), _mm512_add_ps(one, e));
 	y = _mm512_mul_ps(y, _mm512_set1_ps(cap * 1.44269504f));
 	return _mm512_mask_sub_ps(y, negative, _mm512_setzero_ps(), y);
@@ -314,19 +374,41 @@ static void rescale(const work *w, size_t i, __m512 factor)
 		_mm512_store_ps(sums, _mm512_mul_ps(_mm512_load_ps(sums), factor));
 }
 
-/* Turns the scores of row tile i, the j-th of its pair, into weights. */
-static void weigh(const work *w, size_t i, size_t j, const view *v)
+/* Turns scores into pairs of weights; adds the weights to *total. `all`: no score is hidden. */
+AMX_INLINE void make_weights(const float *scores, __m512 max, __m512i *weights, __m512 *total,
+			     bool all)
 {
 	const __m512 none = _mm512_set1_ps(-INFINITY);
+	__m512 sum[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() };
+
+	for (int p = 0; p < TOKENS / 2; p++) {
+		__m512 weight[2];
+
+		for (int t = 0; t < 2; t++) {
+			__m512 x = _mm512_load_ps(scores + (2 * p + t) * LANES);
+			__mmask16 seen = all ? 0xffff : _mm512_cmp_ps_mask(x, none, _CMP_NEQ_UQ);
+
+			weight[t] = exp2_of(seen, _mm512_sub_ps(x, max));
+			sum[t] = _mm512_add_ps(sum[t], weight[t]);
+		}
+		split_pairs(weight[0], weight[1], weights + p, weights + 16 + p);
+	}
+	*total = _mm512_add_ps(*total, _mm512_add_ps(sum[0], sum[1]));
+}
+
+/* Turns the scores of row tile i, the j-th of its pair, into weights. Their largest need not be 1:
+ * what has been summed is rescaled only when scores have grown by more than SLACK. */
+static void weigh(const work *w, size_t i, size_t j, const view *v)
+{
+	const __m512 none = _mm512_set1_ps(-INFINITY), slack = _mm512_set1_ps(SLACK);
 	float *scores = w->scores + 2 * j * FLOATS, *kept = w->max + i * LANES;
 	__m512i *weights = (__m512i *)(w->weights + 2 * j * AMX_TILE_BYTES);
-	__m512 before = _mm512_load_ps(kept), max, total[2];
-	__mmask16 larger;
+	__m512 before = _mm512_load_ps(kept), max = finish_scores(w, scores, v), total;
+	__mmask16 larger = _mm512_cmp_ps_mask(max, _mm512_add_ps(before, slack), _CMP_GT_OQ);
 
-	max = _mm512_max_ps(before, finish_scores(w, scores, v));
-	larger = _mm512_cmp_ps_mask(max, before, _CMP_GT_OQ);
+	max = _mm512_mask_mov_ps(before, larger, max);
 	if (larger) {
-		__m512 factor = exp2_of(_mm512_sub_ps(before, max));
+		__m512 factor = exp2_of(0xffff, _mm512_sub_ps(before, max));
 
 		rescale(w, i, _mm512_mask_mov_ps(_mm512_set1_ps(1), larger, factor));
 		_mm512_store_ps(kept, max);
@@ -334,45 +416,52 @@ static void weigh(const work *w, size_t i, size_t j, const view *v)
 	/* A row that has seen nothing yet: its scores are -inf and its weights must be 0. */
 	max = _mm512_mask_mov_ps(max, _mm512_cmp_ps_mask(max, none, _CMP_EQ_OQ),
 				 _mm512_setzero_ps());
-	total[0] = total[1] = _mm512_setzero_ps();
-	for (int p = 0; p < TOKENS / 2; p++) {
-		__m512 weight[2];
-
-		for (int t = 0; t < 2; t++) {
-			__m512 x = _mm512_load_ps(scores + (2 * p + t) * LANES);
-			__mmask16 seen = _mm512_cmp_ps_mask(x, none, _CMP_NEQ_UQ);
-
-			weight[t] = _mm512_maskz_mov_ps(seen, exp2_of(_mm512_sub_ps(x, max)));
-			total[t] = _mm512_add_ps(total[t], weight[t]);
-		}
-		split_pairs(weight[0], weight[1], weights + p, weights + 16 + p);
-	}
-	total[0] = _mm512_add_ps(total[0], total[1]);
-	_mm512_store_ps(w->total + i * LANES,
-			_mm512_add_ps(_mm512_load_ps(w->total + i * LANES), total[0]));
+	total = _mm512_load_ps(w->total + i * LANES);
+	if (v->all)
+		make_weights(scores, max, weights, &total, true);
+	else
+		make_weights(scores, max, weights, &total, false);
+	_mm512_store_ps(w->total + i * LANES, total);
 }
 
 /* --- the loops --- */
 
+static void run_single(const work *w, const char *queries, size_t i, const view *v)
+{
+	amx_fence();
+	multiply_keys(w, queries, 1);
+	weigh(w, i, 0, v);
+	amx_fence();
+	multiply_values(w, i, 1);
+}
+
+static void run_pair(const work *w, const char *queries, size_t i, const view *first,
+		     const view *second)
+{
+	amx_fence();
+	multiply_keys(w, queries, 2);
+	weigh(w, i, 0, first);
+	weigh(w, i + 1, 1, second);
+	amx_fence();
+	multiply_values(w, i, 2);
+}
+
 /* A block of the cache with all `tiles` row tiles of a batch. */
 static void run_block(const work *w, size_t tiles, size_t index)
 {
-	const elm__attention *a = w->a;
-	size_t length = (size_t)a->first_position + a->queries - index * TOKENS;
-
-	load_keys(w, a->k_blocks[index]);
-	load_values(w, a->v_blocks[index], length < TOKENS ? length : TOKENS);
+	load_block(w, index);
 	for (size_t i = 0; i < tiles; i += 2) {
-		view first = view_of(w, i, index), second = view_of(w, i + 1, index);
+		const char *queries = w->queries + i / 2 * w->depth * 4 * AMX_TILE_BYTES;
+		view first = view_of(w, i, index), second;
 
-		if (!first.any && !second.any)
+		if (i + 1 == tiles) {
+			if (first.any)
+				run_single(w, queries, i, &first);
 			continue;
-		amx_fence();
-		multiply_keys(w, w->queries + i / 2 * w->depth * 4 * AMX_TILE_BYTES);
-		weigh(w, i, 0, &first);
-		weigh(w, i + 1, 1, &second);
-		amx_fence();
-		multiply_values(w, i);
+		}
+		second = view_of(w, i + 1, index);
+		if (first.any || second.any)
+			run_pair(w, queries, i, &first, &second);
 	}
 }
 
@@ -457,12 +546,11 @@ void elm__amx_attention(const elm__attention *a)
 	for (size_t base = 0; base < w.rows; base += BATCH * LANES) {
 		size_t left = w.rows - base;
 		size_t tiles = divide_up(left < BATCH * LANES ? left : BATCH * LANES, LANES);
-		size_t padded = divide_up(tiles, 2) * 2;
 
-		for (size_t i = 0; i < padded; i++)
+		for (size_t i = 0; i < tiles; i++)
 			load_queries(&w, base, i);
-		memset(w.sums, 0, padded * w.height * AMX_TILE_BYTES);
-		for (size_t j = 0; j < padded * LANES; j++) {
+		memset(w.sums, 0, tiles * w.height * AMX_TILE_BYTES);
+		for (size_t j = 0; j < tiles * LANES; j++) {
 			size_t row = base + j < w.rows ? base + j : w.rows - 1;
 
 			w.position[j] = (int32_t)(a->first_position + row / a->group);
@@ -470,7 +558,7 @@ void elm__amx_attention(const elm__attention *a)
 			w.total[j] = 0;
 		}
 		for (size_t index = first; index < end; index++)
-			run_block(&w, padded, index);
+			run_block(&w, tiles, index);
 		for (size_t i = 0; i < tiles; i++)
 			finish_tile(&w, base, i);
 	}

@@ -22,11 +22,10 @@
 #include <immintrin.h>
 
 #include "kernel/kernel.h"
+#include "kernel/x86/amx_tile.h"
 #include "quant/blocks.h"
 
 enum { AMX_LANES = 16, AMX_UNIT = 64 };
-
-#define AMX_INLINE static inline __attribute__((always_inline))
 
 /*
  * What truncation to bfloat16 takes from a number, as the factor that makes the squared error least

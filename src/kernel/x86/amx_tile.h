@@ -11,6 +11,8 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#define AMX_INLINE static inline __attribute__((always_inline))
+
 enum { AMX_TILE_BYTES = 1024 };
 
 typedef struct amx_config {

@@ -6,8 +6,8 @@
 #include "kernel/x86/x86.h"
 
 enum {
-	MIN_ROWS = 16,	    /* fewer inputs are faster with VPDPBUSD */
-	MIN_ATTENTION = 12, /* fewer rows of attention are faster with FMA */
+	MIN_ROWS = 16,	   /* fewer inputs are faster with VPDPBUSD */
+	MIN_ATTENTION = 8, /* fewer rows of attention are faster with FMA */
 	BELOW = ELM__CPU_SSSE3 | ELM__CPU_AVX2 | ELM__CPU_AVX512 | ELM__CPU_AVX512VNNI
 };
 
