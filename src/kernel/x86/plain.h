@@ -14,6 +14,7 @@
 
 #include "kernel/dequant.h"
 #include "kernel/kernel.h"
+#include "kernel/x86/fetch.h"
 #include "quant/half.h"
 
 enum {

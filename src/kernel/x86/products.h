@@ -17,6 +17,7 @@
 #define ELM_KERNEL_X86_PRODUCTS_H
 
 #include "kernel/kernel.h"
+#include "kernel/x86/fetch.h"
 #include "kernel/x86/weights.h"
 
 #define MAGIC 0x1.8p23f
@@ -24,8 +25,7 @@
 enum {
 	CHUNK_BYTES = 384 << 10, /* of inputs in int8, to stay in the second-level cache */
 	CHUNK_MIN = 32,
-	CHUNK_MAX = 192, /* rows: their sums stay in the first-level cache */
-	AHEAD = 3072	 /* bytes that are fetched ahead of use */
+	CHUNK_MAX = 192 /* rows: their sums stay in the first-level cache */
 };
 
 /* Rows of inputs that are taken through all weights together. */
@@ -37,12 +37,6 @@ static size_t chunk_rows(size_t cols)
 }
 
 /* --- one row of inputs --- */
-
-INLINE void fetch_ahead(const uint8_t *from, size_t bytes)
-{
-	for (size_t i = 0; i < bytes; i += 64)
-		_mm_prefetch((const char *)from + AHEAD + i, _MM_HINT_T0);
-}
 
 /*
  * What the product of one row needs to know of each 32 inputs, in units of q8_low: the scale, and
