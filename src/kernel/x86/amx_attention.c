@@ -10,6 +10,11 @@
  * high, high times low, low times high. That keeps 16 bits of every factor. A cache of any type is
  * turned into tiles block by block.
  *
+ * The tile unit and the vector units work side by side: while weights of one item (a block of the
+ * cache with one or two tiles of rows) are made from its scores, the scores of the next item and
+ * the results of the one before are computed. The queue of the tile unit is short, so the two kinds
+ * of work alternate in small pieces.
+ *
  * Scores are in units of log 2: queries are multiplied with scale / ln 2 beforehand, except that a
  * softcap wants its argument as it is.
  */
@@ -29,7 +34,7 @@ enum {
 	SLACK = 8
 };
 
-/* A call's memory, and where it is in the loops. */
+/* A call's memory. */
 typedef struct work {
 	const elm__attention *a;
 	size_t rows, dim;
@@ -37,14 +42,38 @@ typedef struct work {
 	size_t height; /* tiles of 16 along a head */
 	char *queries; /* pair of row tiles, depth, plane, tile of the pair */
 	char *keys;    /* depth, plane, half of the block */
-	char *values;  /* height, plane */
-	float *scores; /* tile of the pair, half of the block */
-	char *weights; /* tile of the pair, plane */
+	char *values;  /* of VALUES blocks in turn: height, plane */
+	float *scores; /* of two items in turn: tile of the pair, half of the block */
+	char *weights; /* of two items in turn: tile of the pair, plane */
 	float *sums;   /* row tile, height: results so far, a column for each row of attention */
-	int32_t *position; /* of each row of the batch */
+	/* Of each row of the batch: */
+	const float **query;
+	float **out;
+	int32_t *position;
 	float *max;
 	float *total; /* sum of the weights */
 } work;
+
+/* What each row of a row tile sees of a block: tokens [begin, end). */
+typedef struct view {
+	__m512i begin, end;
+	bool any, all;
+} view;
+
+/* A block of the cache with row tiles [i, i + n). */
+typedef struct item {
+	view view[2];
+	__m512 max[2], total[2];
+	__m512 factor[2]; /* for the results before these are added ... */
+	bool rescaled[2]; /* ... where that is not 1 */
+	size_t i, n;	  /* n 0: there is no such item */
+	size_t index;	  /* of the block */
+	bool first;	  /* the first item of its block */
+	float *scores;
+	char *weights;
+	size_t pieces, done; /* of making weights, a pair of tokens each */
+	size_t due, slots;   /* places to make them in */
+} item;
 
 static size_t divide_up(size_t n, size_t unit)
 {
@@ -123,58 +152,72 @@ AMX_INLINE void load_values(const work *w, elm_type type, const void *block, siz
 	for (size_t k = 0; k < w->depth; k++) {
 		__m512i *tile = (__m512i *)(w->values + 4 * k * AMX_TILE_BYTES);
 
-		for (size_t p = 0; p < TOKENS / 2; p++) {
-			__m512 x[2][2] = { { _mm512_setzero_ps(), _mm512_setzero_ps() },
-					   { _mm512_setzero_ps(), _mm512_setzero_ps() } };
+		for (size_t p = 0; p < TOKENS / 2; p++, tile++) {
+			__m512 zero = _mm512_setzero_ps(), a = zero, b = zero, c = zero, d = zero;
 
-			for (size_t t = 0; t < 2 && 2 * p + t < n; t++)
-				load_cached(type, block, w->dim, 2 * p + t, 32 * k, &x[t][0],
-					    &x[t][1]);
-			split_pairs(x[0][0], x[1][0], tile + p, tile + 16 + p);
-			split_pairs(x[0][1], x[1][1], tile + 32 + p, tile + 48 + p);
+			if (2 * p < n)
+				load_cached(type, block, w->dim, 2 * p, 32 * k, &a, &b);
+			if (2 * p + 1 < n)
+				load_cached(type, block, w->dim, 2 * p + 1, 32 * k, &c, &d);
+			split_pairs(a, c, tile, tile + 16);
+			split_pairs(b, d, tile + 32, tile + 48);
 		}
+		tile -= TOKENS / 2;
 		for (size_t i = 0; i < 4; i++)
 			if (2 * k + i / 2 < w->height)
 				amx_transpose(tile + 16 * i);
 	}
 }
 
-static void load_f32(const work *w, const void *keys, const void *values, size_t n)
+static void load_block_keys(const work *w, size_t index)
 {
-	load_keys(w, ELM_TYPE_F32, keys);
-	load_values(w, ELM_TYPE_F32, values, n);
+	const void *block = w->a->k_blocks[index];
+
+	if (w->a->kv_type == ELM_TYPE_F32)
+		load_keys(w, ELM_TYPE_F32, block);
+	else if (w->a->kv_type == ELM_TYPE_F16)
+		load_keys(w, ELM_TYPE_F16, block);
+	else
+		load_keys(w, ELM_TYPE_Q8_0, block);
 }
 
-static void load_f16(const work *w, const void *keys, const void *values, size_t n)
+static void load_block_values(const work *w, size_t index)
 {
-	load_keys(w, ELM_TYPE_F16, keys);
-	load_values(w, ELM_TYPE_F16, values, n);
-}
-
-static void load_q8_0(const work *w, const void *keys, const void *values, size_t n)
-{
-	load_keys(w, ELM_TYPE_Q8_0, keys);
-	load_values(w, ELM_TYPE_Q8_0, values, n);
-}
-
-/* Block `index` of the cache. */
-static void load_block(const work *w, size_t index)
-{
-	const elm__attention *a = w->a;
-	const void *keys = a->k_blocks[index], *values = a->v_blocks[index];
-	size_t n = (size_t)a->first_position + a->queries - index * TOKENS;
+	const void *block = w->a->v_blocks[index];
+	size_t n = (size_t)w->a->first_position + w->a->queries - index * TOKENS;
 
 	n = n < TOKENS ? n : TOKENS;
-	if (a->kv_type == ELM_TYPE_F32)
-		load_f32(w, keys, values, n);
-	else if (a->kv_type == ELM_TYPE_F16)
-		load_f16(w, keys, values, n);
+	if (w->a->kv_type == ELM_TYPE_F32)
+		load_values(w, ELM_TYPE_F32, block, n);
+	else if (w->a->kv_type == ELM_TYPE_F16)
+		load_values(w, ELM_TYPE_F16, block, n);
 	else
-		load_q8_0(w, keys, values, n);
+		load_values(w, ELM_TYPE_Q8_0, block, n);
 }
 
-/* Row tile `i` of the batch that begins at row `base`: queries become columns. */
-static void load_queries(const work *w, size_t base, size_t i)
+/* Says where the rows of a batch are; `n` of them, with padding, from row `base` of the call on. */
+static void find_rows(const work *w, size_t base, size_t n)
+{
+	const elm__attention *a = w->a;
+	size_t query = base / a->group, head = base % a->group;
+
+	for (size_t j = 0; j < n; j++) {
+		bool real = base + j < w->rows;
+
+		w->query[j] = real ? a->query + query * a->query_stride + head * w->dim : NULL;
+		w->out[j] = real ? a->out + query * a->out_stride + head * w->dim : NULL;
+		w->position[j] = (int32_t)(a->first_position + query);
+		w->max[j] = -INFINITY;
+		w->total[j] = 0;
+		if (real && ++head == a->group && query + 1 < a->queries) {
+			query++;
+			head = 0;
+		}
+	}
+}
+
+/* Row tile `i` of the batch: queries become columns. */
+static void load_queries(const work *w, size_t i)
 {
 	const elm__attention *a = w->a;
 	float factor = a->softcap > 0 ? a->scale : a->scale * 1.44269504f;
@@ -185,12 +228,10 @@ static void load_queries(const work *w, size_t base, size_t i)
 		__m512i *high = (__m512i *)tile, *low = (__m512i *)(tile + 2 * AMX_TILE_BYTES);
 
 		for (size_t j = 0; j < LANES; j++) {
-			size_t row = base + i * LANES + j;
-			const float *query = a->query + row / a->group * a->query_stride +
-					     row % a->group * w->dim;
+			const float *query = w->query[i * LANES + j];
 			__m512 first = _mm512_setzero_ps(), second = first;
 
-			if (row < w->rows)
+			if (query)
 				load_cached(ELM_TYPE_F32, query, w->dim, 0, 32 * k, &first,
 					    &second);
 			first = _mm512_mul_ps(first, _mm512_set1_ps(factor));
@@ -199,86 +240,6 @@ static void load_queries(const work *w, size_t base, size_t i)
 		}
 		amx_transpose(high);
 		amx_transpose(low);
-	}
-}
-
-/* --- products --- */
-
-/* Scores of both halves of the block with n row tiles. */
-AMX_INLINE void multiply_keys(const work *w, const char *q, int n)
-{
-	const char *k = w->keys;
-
-	_tile_zero(0);
-	_tile_zero(1);
-	_tile_zero(2);
-	_tile_zero(3);
-	for (size_t i = 0; i < w->depth; i++, q += 4 * AMX_TILE_BYTES, k += 4 * AMX_TILE_BYTES) {
-		_tile_loadd(6, q, 64);
-		_tile_loadd(4, k + 2 * AMX_TILE_BYTES, 64);
-		_tile_dpbf16ps(0, 4, 6);
-		_tile_loadd(5, k + 3 * AMX_TILE_BYTES, 64);
-		_tile_dpbf16ps(1, 5, 6);
-		if (n > 1) {
-			_tile_loadd(7, q + AMX_TILE_BYTES, 64);
-			_tile_dpbf16ps(2, 4, 7);
-			_tile_dpbf16ps(3, 5, 7);
-		}
-		_tile_loadd(4, k, 64);
-		_tile_dpbf16ps(0, 4, 6);
-		_tile_loadd(5, k + AMX_TILE_BYTES, 64);
-		_tile_dpbf16ps(1, 5, 6);
-		if (n > 1) {
-			_tile_dpbf16ps(2, 4, 7);
-			_tile_dpbf16ps(3, 5, 7);
-		}
-		_tile_loadd(6, q + 2 * AMX_TILE_BYTES, 64);
-		_tile_dpbf16ps(0, 4, 6);
-		_tile_dpbf16ps(1, 5, 6);
-		if (n > 1) {
-			_tile_loadd(7, q + 3 * AMX_TILE_BYTES, 64);
-			_tile_dpbf16ps(2, 4, 7);
-			_tile_dpbf16ps(3, 5, 7);
-		}
-	}
-	_tile_stored(0, w->scores, 64);
-	_tile_stored(1, w->scores + FLOATS, 64);
-	if (n > 1) {
-		_tile_stored(2, w->scores + 2 * FLOATS, 64);
-		_tile_stored(3, w->scores + 3 * FLOATS, 64);
-	}
-}
-
-/* Adds the weighted values to the results of n row tiles from tile i on. */
-AMX_INLINE void multiply_values(const work *w, size_t i, int n)
-{
-	float *first = w->sums + i * w->height * FLOATS, *second = first + w->height * FLOATS;
-	const char *v = w->values;
-
-	_tile_loadd(4, w->weights, 64);
-	_tile_loadd(5, w->weights + AMX_TILE_BYTES, 64);
-	if (n > 1) {
-		_tile_loadd(6, w->weights + 2 * AMX_TILE_BYTES, 64);
-		_tile_loadd(7, w->weights + 3 * AMX_TILE_BYTES, 64);
-	}
-	for (size_t d = 0; d < w->height; d++, v += 2 * AMX_TILE_BYTES) {
-		_tile_loadd(3, v + AMX_TILE_BYTES, 64);
-		_tile_loadd(0, first + d * FLOATS, 64);
-		_tile_dpbf16ps(0, 3, 4);
-		if (n > 1) {
-			_tile_loadd(1, second + d * FLOATS, 64);
-			_tile_dpbf16ps(1, 3, 6);
-		}
-		_tile_loadd(2, v, 64);
-		_tile_dpbf16ps(0, 2, 4);
-		if (n > 1)
-			_tile_dpbf16ps(1, 2, 6);
-		_tile_dpbf16ps(0, 2, 5);
-		if (n > 1)
-			_tile_dpbf16ps(1, 2, 7);
-		_tile_stored(0, first + d * FLOATS, 64);
-		if (n > 1)
-			_tile_stored(1, second + d * FLOATS, 64);
 	}
 }
 
@@ -313,12 +274,6 @@ static inline __m512 softcapped(__m512 x, float cap)
 	y = _mm512_mul_ps(y, _mm512_set1_ps(cap * 1.44269504f));
 	return _mm512_mask_sub_ps(y, negative, _mm512_setzero_ps(), y);
 }
-
-/* What each row of a row tile sees of a block: tokens [begin, end). */
-typedef struct view {
-	__m512i begin, end;
-	bool any, all;
-} view;
 
 static view view_of(const work *w, size_t i, size_t index)
 {
@@ -364,104 +319,226 @@ static __m512 finish_scores(const work *w, float *scores, const view *v)
 	return _mm512_max_ps(most[0], most[1]);
 }
 
-/* Multiplies the results so far, and their total, of the lanes of row tile i. */
+/*
+ * Finds the maxima of an item's scores, and how much is left of earlier results. The largest weight
+ * need not be 1: results are rescaled only when scores have grown by more than SLACK.
+ */
+static void begin_weights(const work *w, item *it)
+{
+	const __m512 none = _mm512_set1_ps(-INFINITY), slack = _mm512_set1_ps(SLACK);
+
+	for (size_t j = 0; j < it->n; j++) {
+		float *kept = w->max + (it->i + j) * LANES, *total = w->total + (it->i + j) * LANES;
+		__m512 before = _mm512_load_ps(kept);
+		__m512 max = finish_scores(w, it->scores + 2 * j * FLOATS, &it->view[j]);
+		__mmask16 larger =
+			_mm512_cmp_ps_mask(max, _mm512_add_ps(before, slack), _CMP_GT_OQ);
+
+		it->total[j] = _mm512_load_ps(total);
+		it->rescaled[j] = larger != 0;
+		max = _mm512_mask_mov_ps(before, larger, max);
+		if (larger) {
+			__m512 factor = exp2_of(0xffff, _mm512_sub_ps(before, max));
+
+			factor = _mm512_mask_mov_ps(_mm512_set1_ps(1), larger, factor);
+			it->factor[j] = factor;
+			it->total[j] = _mm512_mul_ps(it->total[j], factor);
+			_mm512_store_ps(kept, max);
+		}
+		/* A row that has seen nothing: its scores are -inf and its weights must be 0. */
+		it->max[j] = _mm512_mask_mov_ps(max, _mm512_cmp_ps_mask(max, none, _CMP_EQ_OQ),
+						_mm512_setzero_ps());
+	}
+	it->pieces = it->n * (TOKENS / 2);
+	it->done = it->due = 0;
+}
+
+/* Makes the next piece of weights. */
+static __attribute__((noinline)) void make_piece(item *it)
+{
+	const __m512 none = _mm512_set1_ps(-INFINITY);
+	size_t j = it->done / (TOKENS / 2), p = it->done % (TOKENS / 2);
+	const float *scores = it->scores + 2 * j * FLOATS + 2 * p * LANES;
+	__m512i *weights = (__m512i *)(it->weights + 2 * j * AMX_TILE_BYTES) + p;
+	__m512 x[2] = { _mm512_load_ps(scores), _mm512_load_ps(scores + LANES) };
+	__mmask16 seen[2] = { 0xffff, 0xffff };
+
+	it->done++;
+	for (int t = 0; t < 2; t++) {
+		if (!it->view[j].all)
+			seen[t] = _mm512_cmp_ps_mask(x[t], none, _CMP_NEQ_UQ);
+		x[t] = exp2_of(seen[t], _mm512_sub_ps(x[t], it->max[j]));
+	}
+	it->total[j] = _mm512_add_ps(it->total[j], _mm512_add_ps(x[0], x[1]));
+	split_pairs(x[0], x[1], weights, weights + LANES);
+}
+
+/* Makes the share of pieces of one of `slots` calls. */
+AMX_INLINE void pace(item *it)
+{
+	for (it->due += it->pieces; it->due >= it->slots; it->due -= it->slots)
+		make_piece(it);
+}
+
+static void end_weights(const work *w, item *it)
+{
+	while (it->done < it->pieces)
+		make_piece(it);
+	for (size_t j = 0; j < it->n; j++)
+		_mm512_store_ps(w->total + (it->i + j) * LANES, it->total[j]);
+}
+
+/* --- products --- */
+
+/* Scores of both halves of the block at hand with the n row tiles of an item; weights of another
+ * item on the side. */
+AMX_INLINE void multiply_keys(const work *w, const item *it, int n, item *side)
+{
+	const char *q = w->queries + it->i / 2 * w->depth * 4 * AMX_TILE_BYTES, *k = w->keys;
+
+	_tile_zero(0);
+	_tile_zero(1);
+	_tile_zero(2);
+	_tile_zero(3);
+	for (size_t i = 0; i < w->depth; i++, q += 4 * AMX_TILE_BYTES, k += 4 * AMX_TILE_BYTES) {
+		for (int term = 0; term < 3; term++) { /* low keys, both high, low queries */
+			if (term < 2) {
+				const char *keys = k + (term ? 0 : 2) * AMX_TILE_BYTES;
+
+				_tile_loadd(4, keys, 64);
+				_tile_loadd(5, keys + AMX_TILE_BYTES, 64);
+			}
+			if (term != 1)
+				_tile_loadd(6, q + term * AMX_TILE_BYTES, 64);
+			_tile_dpbf16ps(0, 4, 6);
+			pace(side);
+			_tile_dpbf16ps(1, 5, 6);
+			pace(side);
+			if (n == 1)
+				continue;
+			if (term != 1)
+				_tile_loadd(7, q + (term + 1) * AMX_TILE_BYTES, 64);
+			_tile_dpbf16ps(2, 4, 7);
+			pace(side);
+			_tile_dpbf16ps(3, 5, 7);
+			pace(side);
+		}
+	}
+	_tile_stored(0, it->scores, 64);
+	_tile_stored(1, it->scores + FLOATS, 64);
+	if (n > 1) {
+		_tile_stored(2, it->scores + 2 * FLOATS, 64);
+		_tile_stored(3, it->scores + 3 * FLOATS, 64);
+	}
+}
+
+/* Adds the weighted values of an item to its results; weights of another item on the side. */
+AMX_INLINE void multiply_values(const work *w, const item *it, int n, item *side)
+{
+	float *first = w->sums + it->i * w->height * FLOATS, *second = first + w->height * FLOATS;
+	const char *v = w->values;
+
+	_tile_loadd(4, it->weights, 64);
+	_tile_loadd(5, it->weights + AMX_TILE_BYTES, 64);
+	if (n > 1) {
+		_tile_loadd(6, it->weights + 2 * AMX_TILE_BYTES, 64);
+		_tile_loadd(7, it->weights + 3 * AMX_TILE_BYTES, 64);
+	}
+	for (size_t d = 0; d < w->height; d++, v += 2 * AMX_TILE_BYTES) {
+		_tile_loadd(3, v + AMX_TILE_BYTES, 64);
+		_tile_loadd(0, first + d * FLOATS, 64);
+		_tile_dpbf16ps(0, 3, 4);
+		pace(side);
+		if (n > 1) {
+			_tile_loadd(1, second + d * FLOATS, 64);
+			_tile_dpbf16ps(1, 3, 6);
+			pace(side);
+		}
+		_tile_loadd(2, v, 64);
+		_tile_dpbf16ps(0, 2, 4);
+		pace(side);
+		if (n > 1) {
+			_tile_dpbf16ps(1, 2, 6);
+			pace(side);
+		}
+		_tile_dpbf16ps(0, 2, 5);
+		pace(side);
+		if (n > 1) {
+			_tile_dpbf16ps(1, 2, 7);
+			pace(side);
+		}
+		_tile_stored(0, first + d * FLOATS, 64);
+		if (n > 1)
+			_tile_stored(1, second + d * FLOATS, 64);
+	}
+}
+
+/* Multiplies the results of a row tile, lane by lane. */
 static void rescale(const work *w, size_t i, __m512 factor)
 {
-	float *sums = w->sums + i * w->height * FLOATS, *total = w->total + i * LANES;
+	float *sums = w->sums + i * w->height * FLOATS;
 
-	_mm512_store_ps(total, _mm512_mul_ps(_mm512_load_ps(total), factor));
 	for (size_t d = 0; d < w->height * LANES; d++, sums += LANES)
 		_mm512_store_ps(sums, _mm512_mul_ps(_mm512_load_ps(sums), factor));
 }
 
-/* Turns scores into pairs of weights; adds the weights to *total. `all`: no score is hidden. */
-AMX_INLINE void make_weights(const float *scores, __m512 max, __m512i *weights, __m512 *total,
-			     bool all)
-{
-	const __m512 none = _mm512_set1_ps(-INFINITY);
-	__m512 sum[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() };
-
-	for (int p = 0; p < TOKENS / 2; p++) {
-		__m512 weight[2];
-
-		for (int t = 0; t < 2; t++) {
-			__m512 x = _mm512_load_ps(scores + (2 * p + t) * LANES);
-			__mmask16 seen = all ? 0xffff : _mm512_cmp_ps_mask(x, none, _CMP_NEQ_UQ);
-
-			weight[t] = exp2_of(seen, _mm512_sub_ps(x, max));
-			sum[t] = _mm512_add_ps(sum[t], weight[t]);
-		}
-		split_pairs(weight[0], weight[1], weights + p, weights + 16 + p);
-	}
-	*total = _mm512_add_ps(*total, _mm512_add_ps(sum[0], sum[1]));
-}
-
-/* Turns the scores of row tile i, the j-th of its pair, into weights. Their largest need not be 1:
- * what has been summed is rescaled only when scores have grown by more than SLACK. */
-static void weigh(const work *w, size_t i, size_t j, const view *v)
-{
-	const __m512 none = _mm512_set1_ps(-INFINITY), slack = _mm512_set1_ps(SLACK);
-	float *scores = w->scores + 2 * j * FLOATS, *kept = w->max + i * LANES;
-	__m512i *weights = (__m512i *)(w->weights + 2 * j * AMX_TILE_BYTES);
-	__m512 before = _mm512_load_ps(kept), max = finish_scores(w, scores, v), total;
-	__mmask16 larger = _mm512_cmp_ps_mask(max, _mm512_add_ps(before, slack), _CMP_GT_OQ);
-
-	max = _mm512_mask_mov_ps(before, larger, max);
-	if (larger) {
-		__m512 factor = exp2_of(0xffff, _mm512_sub_ps(before, max));
-
-		rescale(w, i, _mm512_mask_mov_ps(_mm512_set1_ps(1), larger, factor));
-		_mm512_store_ps(kept, max);
-	}
-	/* A row that has seen nothing yet: its scores are -inf and its weights must be 0. */
-	max = _mm512_mask_mov_ps(max, _mm512_cmp_ps_mask(max, none, _CMP_EQ_OQ),
-				 _mm512_setzero_ps());
-	total = _mm512_load_ps(w->total + i * LANES);
-	if (v->all)
-		make_weights(scores, max, weights, &total, true);
-	else
-		make_weights(scores, max, weights, &total, false);
-	_mm512_store_ps(w->total + i * LANES, total);
-}
-
 /* --- the loops --- */
 
-static void run_single(const work *w, const char *queries, size_t i, const view *v)
+/* One step of the pipeline: scores of the item next, weights of the one now, results of the past.
+ */
+static void advance(const work *w, const item *past, item *now, const item *next)
 {
+	begin_weights(w, now);
+	now->slots = 6 * next->n * w->depth + 3 * past->n * w->height;
+	if (next->n && next->first)
+		load_block_keys(w, next->index);
+	if (past->n && past->first)
+		load_block_values(w, past->index);
+	for (size_t j = 0; j < past->n; j++)
+		if (past->rescaled[j])
+			rescale(w, past->i + j, past->factor[j]);
 	amx_fence();
-	multiply_keys(w, queries, 1);
-	weigh(w, i, 0, v);
+	if (next->n == 1)
+		multiply_keys(w, next, 1, now);
+	else if (next->n == 2)
+		multiply_keys(w, next, 2, now);
+	if (past->n == 1)
+		multiply_values(w, past, 1, now);
+	else if (past->n == 2)
+		multiply_values(w, past, 2, now);
+	end_weights(w, now);
 	amx_fence();
-	multiply_values(w, i, 1);
 }
 
-static void run_pair(const work *w, const char *queries, size_t i, const view *first,
-		     const view *second)
+/* All row tiles of a batch with blocks [first, end). */
+static void run_batch(const work *w, size_t tiles, size_t first, size_t end)
 {
-	amx_fence();
-	multiply_keys(w, queries, 2);
-	weigh(w, i, 0, first);
-	weigh(w, i + 1, 1, second);
-	amx_fence();
-	multiply_values(w, i, 2);
-}
+	item items[3] = { { .n = 0 }, { .n = 0 }, { .n = 0 } };
+	item *past = &items[0], *now = &items[1], *next = &items[2], *free_one;
+	size_t steps = 0;
 
-/* A block of the cache with all `tiles` row tiles of a batch. */
-static void run_block(const work *w, size_t tiles, size_t index)
-{
-	load_block(w, index);
-	for (size_t i = 0; i < tiles; i += 2) {
-		const char *queries = w->queries + i / 2 * w->depth * 4 * AMX_TILE_BYTES;
-		view first = view_of(w, i, index), second;
+	for (size_t index = first; index < end + 2; index++) {
+		bool loaded = false, drain = index >= end;
 
-		if (i + 1 == tiles) {
-			if (first.any)
-				run_single(w, queries, i, &first);
-			continue;
+		for (size_t i = 0; i < (drain ? 1 : tiles); i += 2) {
+			next->n = drain ? 0 : i + 1 < tiles ? 2 : 1;
+			next->i = i;
+			for (size_t j = 0; j < next->n; j++)
+				next->view[j] = view_of(w, i + j, index);
+			if (next->n && !next->view[0].any && !next->view[next->n - 1].any)
+				continue;
+			next->index = index;
+			next->first = !loaded;
+			loaded = true;
+			next->scores = w->scores + steps % 2 * 4 * FLOATS;
+			next->weights = w->weights + steps % 2 * 4 * AMX_TILE_BYTES;
+			steps++;
+			advance(w, past, now, next);
+			free_one = past;
+			past = now;
+			now = next;
+			next = free_one;
 		}
-		second = view_of(w, i + 1, index);
-		if (first.any || second.any)
-			run_pair(w, queries, i, &first, &second);
 	}
 }
 
@@ -484,13 +561,9 @@ static void finish_tile(const work *w, size_t base, size_t i)
 			_mm512_store_ps(tile + j * LANES,
 					_mm512_mul_ps(_mm512_load_ps(tile + j * LANES), factor));
 		amx_transpose((__m512i *)tile);
-		for (size_t j = 0; j < LANES && j < rows; j++) {
-			size_t row = base + i * LANES + j;
-
-			_mm512_mask_storeu_ps(a->out + row / a->group * a->out_stride +
-						      row % a->group * w->dim + d * LANES,
-					      mask, _mm512_load_ps(tile + j * LANES));
-		}
+		for (size_t j = 0; j < LANES && j < rows; j++)
+			_mm512_mask_storeu_ps(w->out[i * LANES + j] + d * LANES, mask,
+					      _mm512_load_ps(tile + j * LANES));
 	}
 	_mm512_storeu_ps(max, _mm512_load_ps(w->max + i * LANES));
 	_mm512_storeu_ps(total, sum);
@@ -514,11 +587,15 @@ static size_t lay_out(work *w, size_t rows, size_t dim, char *memory)
 	w->values = at;
 	at += w->depth * 4 * AMX_TILE_BYTES;
 	w->scores = (float *)at;
-	at += 4 * AMX_TILE_BYTES;
+	at += 2 * 4 * AMX_TILE_BYTES;
 	w->weights = at;
-	at += 4 * AMX_TILE_BYTES;
+	at += 2 * 4 * AMX_TILE_BYTES;
 	w->sums = (float *)at;
 	at += tiles * w->height * AMX_TILE_BYTES;
+	w->query = (const float **)at;
+	at += tiles * LANES * sizeof(*w->query);
+	w->out = (float **)at;
+	at += tiles * LANES * sizeof(*w->out);
 	w->position = (int32_t *)at;
 	at += tiles * LANES * sizeof(int32_t);
 	w->max = (float *)at;
@@ -547,18 +624,11 @@ void elm__amx_attention(const elm__attention *a)
 		size_t left = w.rows - base;
 		size_t tiles = divide_up(left < BATCH * LANES ? left : BATCH * LANES, LANES);
 
+		find_rows(&w, base, tiles * LANES);
 		for (size_t i = 0; i < tiles; i++)
-			load_queries(&w, base, i);
+			load_queries(&w, i);
 		memset(w.sums, 0, tiles * w.height * AMX_TILE_BYTES);
-		for (size_t j = 0; j < tiles * LANES; j++) {
-			size_t row = base + j < w.rows ? base + j : w.rows - 1;
-
-			w.position[j] = (int32_t)(a->first_position + row / a->group);
-			w.max[j] = -INFINITY;
-			w.total[j] = 0;
-		}
-		for (size_t index = first; index < end; index++)
-			run_block(&w, tiles, index);
+		run_batch(&w, tiles, first, end);
 		for (size_t i = 0; i < tiles; i++)
 			finish_tile(&w, base, i);
 	}

@@ -44,33 +44,34 @@ static inline void amx_split(__m512 first, __m512 second, void *high, void *low)
 /* Exchanges rows and columns of 16 x 16 dwords in place. */
 static inline void amx_transpose(__m512i *line)
 {
-	__m512i t[16];
+	__m512i t[16], u[16];
 
+#pragma GCC unroll 16
 	for (int i = 0; i < 16; i += 2) {
 		t[i] = _mm512_unpacklo_epi32(line[i], line[i + 1]);
 		t[i + 1] = _mm512_unpackhi_epi32(line[i], line[i + 1]);
 	}
-	/* line[4 g + c]: column c of each group of four columns, of rows 4 g .. 4 g + 3 */
+	/* u[4 g + c]: column c of each group of four columns, of rows 4 g .. 4 g + 3 */
+#pragma GCC unroll 16
 	for (int g = 0; g < 16; g += 4) {
-		line[g] = _mm512_unpacklo_epi64(t[g], t[g + 2]);
-		line[g + 1] = _mm512_unpackhi_epi64(t[g], t[g + 2]);
-		line[g + 2] = _mm512_unpacklo_epi64(t[g + 1], t[g + 3]);
-		line[g + 3] = _mm512_unpackhi_epi64(t[g + 1], t[g + 3]);
+		u[g] = _mm512_unpacklo_epi64(t[g], t[g + 2]);
+		u[g + 1] = _mm512_unpackhi_epi64(t[g], t[g + 2]);
+		u[g + 2] = _mm512_unpacklo_epi64(t[g + 1], t[g + 3]);
+		u[g + 3] = _mm512_unpackhi_epi64(t[g + 1], t[g + 3]);
 	}
 	/* 4 x 4 transposition of 128-bit lanes, for each c */
+#pragma GCC unroll 16
 	for (int c = 0; c < 4; c++) {
-		__m512i a = _mm512_shuffle_i32x4(line[c], line[4 + c], 0x88);
-		__m512i b = _mm512_shuffle_i32x4(line[c], line[4 + c], 0xdd);
-		__m512i d = _mm512_shuffle_i32x4(line[8 + c], line[12 + c], 0x88);
-		__m512i e = _mm512_shuffle_i32x4(line[8 + c], line[12 + c], 0xdd);
+		__m512i a = _mm512_shuffle_i32x4(u[c], u[4 + c], 0x88);
+		__m512i b = _mm512_shuffle_i32x4(u[c], u[4 + c], 0xdd);
+		__m512i d = _mm512_shuffle_i32x4(u[8 + c], u[12 + c], 0x88);
+		__m512i e = _mm512_shuffle_i32x4(u[8 + c], u[12 + c], 0xdd);
 
-		t[c] = _mm512_shuffle_i32x4(a, d, 0x88);
-		t[8 + c] = _mm512_shuffle_i32x4(a, d, 0xdd);
-		t[4 + c] = _mm512_shuffle_i32x4(b, e, 0x88);
-		t[12 + c] = _mm512_shuffle_i32x4(b, e, 0xdd);
+		line[c] = _mm512_shuffle_i32x4(a, d, 0x88);
+		line[8 + c] = _mm512_shuffle_i32x4(a, d, 0xdd);
+		line[4 + c] = _mm512_shuffle_i32x4(b, e, 0x88);
+		line[12 + c] = _mm512_shuffle_i32x4(b, e, 0xdd);
 	}
-	for (int i = 0; i < 16; i++)
-		line[i] = t[i];
 }
 
 #endif
