@@ -14,20 +14,22 @@ INLINE void multiply_row(elm_type type, const weights *w, const int8_t *q8, floa
 	const int parts = elm__packed_halves(type), quads = 8 / parts;
 	const int range = elm__packed_range(type);
 	inputs in = load_inputs(q8);
+	int32x4_t begin[2];
 
+	for (int h = 0; h < parts; h++)
+		begin[h] = vdupq_n_s32(elm__packed_bias(type) ? start[h] : 0);
 	for (int i = 0; i < 2; i++) {
 		float32x4_t total = vdupq_n_f32(0), sum = vld1q_f32(sums + 4 * i);
 
 		for (int h = 0; h < parts; h++) {
-			int32x4_t begin = vdupq_n_s32(elm__packed_bias(type) ? start[h] : 0);
 			float32x4_t value;
 			dot d;
 
-			dot_begin(&d, begin);
+			dot_begin(&d, begin[h]);
 			for (int j = 0; j < quads; j++)
 				dot_add(&d, w->code[i][h * quads + j], &in, h * quads + j, j, quads,
 					range);
-			value = vcvtq_f32_s32(dot_end(&d, begin));
+			value = vcvtq_f32_s32(dot_end(&d, begin[h]));
 			total = h ? vfmaq_f32(total, value, w->scale[h][i]) :
 				    vmulq_f32(value, w->scale[h][i]);
 			if (elm__packed_has_offset(type))

@@ -1,8 +1,8 @@
-/* fetch.h: a stream of weights kept in flight between memory and its use. */
+/* fetch.h: a stream of weights kept in flight between memory and its use. Shared with ARM, like
+ * plain.h, vector.h and attention.h: nothing in them is of x86 alone. */
 #ifndef ELM_KERNEL_X86_FETCH_H
 #define ELM_KERNEL_X86_FETCH_H
 
-#include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,8 +15,8 @@
 static inline __attribute__((always_inline)) void fetch_ahead(const uint8_t *from, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i += 64) {
-		_mm_prefetch((const char *)from + 8192 + i, _MM_HINT_T1);
-		_mm_prefetch((const char *)from + 1024 + i, _MM_HINT_T0);
+		__builtin_prefetch(from + 8192 + i, 0, 2); /* T1 */
+		__builtin_prefetch(from + 1024 + i, 0, 3); /* T0 */
 	}
 }
 
