@@ -19,6 +19,9 @@ typedef enum elm_finish {
 	ELM_FINISH_STOP,      /* a stop string appeared */
 	ELM_FINISH_CONTEXT,   /* the context is full */
 	ELM_FINISH_CANCELLED, /* by the flag, or by the text callback */
+	ELM_FINISH_DEADLINE,  /* its time was over (scheduler) */
+	ELM_FINISH_FILTER,    /* no token was allowed to follow (scheduler) */
+	ELM_FINISH_COUNT      /* all values are below; for tables */
 } elm_finish;
 
 /* Receives text as it comes: whole UTF-8 characters, never part of a stop string. Not
@@ -76,7 +79,7 @@ typedef struct elm_generate_result {
 
 ELM_BEGIN_DECLS
 
-/* "eos", "length", "stop", "context", "cancelled"; static. */
+/* "eos", "length", "stop", "context", "cancelled", "deadline", "filter"; static. */
 ELM_API const char *elm_finish_name(elm_finish finish);
 
 /* For one sequence of a session, which must outlive it; what the sequence holds is forgotten. */

@@ -42,6 +42,12 @@ const char *elm_finish_name(elm_finish finish)
 		return "context";
 	case ELM_FINISH_CANCELLED:
 		return "cancelled";
+	case ELM_FINISH_DEADLINE:
+		return "deadline";
+	case ELM_FINISH_FILTER:
+		return "filter";
+	case ELM_FINISH_COUNT:
+		break;
 	}
 	return "unknown";
 }
