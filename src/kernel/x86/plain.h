@@ -47,35 +47,49 @@ static float load_plain_one(elm_type type, const uint8_t *row, size_t i)
 				      elm__bf16_to_f32(half[i]);
 }
 
-/* The dot product of one row; rows lie in sequence, so fetching ahead runs into the next one. */
-INLINE float dot_plain(elm_type type, const uint8_t *row, const float *x, size_t cols)
+/* The dot product of one row in lanes, but for the last columns that fill no vector. Rows lie in
+ * sequence, so fetching ahead runs into the next one. */
+INLINE vf dot_lanes(elm_type type, const uint8_t *row, const float *x, size_t cols)
 {
 	const size_t size = type == ELM_TYPE_F32 ? 4 : 2, step = (size_t)4 * LANES;
 	vf sum[4] = { vf_set(0), vf_set(0), vf_set(0), vf_set(0) };
-	float last = 0;
 	size_t i = 0;
 
 	for (; i + step <= cols; i += step) {
-		for (size_t at = 0; at < step * size; at += 64)
-			__builtin_prefetch(row + i * size + 3072 + at);
+		fetch_ahead(row + i * size, step * size);
 		for (size_t j = 0; j < 4; j++)
 			sum[j] = vf_fma(load_plain(type, row, i + j * LANES),
 					vf_load(x + i + j * LANES), sum[j]);
 	}
 	for (; i + LANES <= cols; i += LANES)
 		sum[0] = vf_fma(load_plain(type, row, i), vf_load(x + i), sum[0]);
-	for (; i < cols; i++)
-		last += load_plain_one(type, row, i) * x[i];
-	return vf_sum(vf_add(vf_add(sum[0], sum[1]), vf_add(sum[2], sum[3]))) + last;
+	return vf_add(vf_add(sum[0], sum[1]), vf_add(sum[2], sum[3]));
 }
 
+/* Four rows at a time share the work of adding up lanes; the last ones are repeated. */
 INLINE void rows_plain(elm_type type, const elm__matrix *m, const float *x, float *y, size_t row0,
 		       size_t row1)
 {
-	const uint8_t *data = m->data;
+	const size_t cols = m->cols;
 
-	for (size_t r = row0; r < row1; r++)
-		y[r] = dot_plain(type, data + r * m->row_bytes, x, m->cols);
+	for (size_t r = row0; r < row1; r += 4) {
+		size_t n = row1 - r < 4 ? row1 - r : 4;
+		const uint8_t *row[4];
+		vf lanes[4];
+		float sum[4];
+
+		for (size_t j = 0; j < 4; j++) {
+			row[j] =
+				(const uint8_t *)m->data + (r + (j < n ? j : n - 1)) * m->row_bytes;
+			lanes[j] = dot_lanes(type, row[j], x, cols);
+		}
+		vf_sum4(lanes[0], lanes[1], lanes[2], lanes[3], sum);
+		for (size_t j = 0; j < n; j++) {
+			for (size_t i = cols / LANES * LANES; i < cols; i++)
+				sum[j] += load_plain_one(type, row[j], i) * x[i];
+			y[r + j] = sum[j];
+		}
+	}
 }
 
 /* --- several rows of inputs --- */
@@ -183,7 +197,7 @@ static void rows_decoded(const elm__matrix *m, elm__dequant_fn dequantize, const
 			size_t n = m->cols - k < DEPTH ? m->cols - k : DEPTH;
 
 			dequantize(row + k / info->block_elements * info->block_bytes, scratch, n);
-			y[r] += dot_plain(ELM_TYPE_F32, (const uint8_t *)scratch, x + k, n);
+			y[r] += vf_sum(dot_lanes(ELM_TYPE_F32, (const uint8_t *)scratch, x + k, n));
 		}
 	}
 }

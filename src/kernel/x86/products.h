@@ -112,6 +112,9 @@ INLINE vf one_group(elm_type type, const uint8_t *group, const elm__activations 
 			load_weights(type, group, s, &scales, &w);
 			fetch_ahead(group + header_bytes(type) + (size_t)s * part, part);
 			sum = one_block(type, &w, x, sides, k + (size_t)s, sum);
+			/* Ends a piece of code for the compiler, which would gather the fetches of
+			 * all parts in one place, where they wait for each other. */
+			__asm__ volatile("" : "+x"(sum));
 		}
 	}
 	return sum;
