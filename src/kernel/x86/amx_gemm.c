@@ -3,10 +3,13 @@
  *
  * The product of M inputs with a part of the matrix's rows runs in three nested blocks:
  *
- *   for each CHUNK of 256 output rows          sums of the chunk stay in L2 (512 KB for 512 inputs)
+ *   for each CHUNK of 512 output rows          sums of the chunk stay in L2 (1 MB for 512 inputs)
  *     for each slice of k, 512 long            inputs of the slice stay in L2 (512 KB)
  *       for each panel of 32 output rows       weights of panel and slice stay in L1 (32 KB)
  *         for each pair of 16 inputs           4 tiles of sums, 16 steps of 4 tile products
+ *
+ * Few inputs take slices of 2048: then weights, whose decoding bounds the time, are read in long
+ * pieces.
  *
  * Weights are decoded to bfloat16 once per call, a panel ahead of its use: the tile unit works
  * through a queue of products on its own, 16 cycles each, and the vector instructions that decode
@@ -38,8 +41,9 @@ enum {
 	BLOCK_M = 512,	    /* inputs at a time */
 	UNITS = 4,	    /* in which a weight tile is decoded */
 	SLICE = 16,	    /* tiles of k in a slice */
-	SPLIT_SLICE = 8,    /* of split numbers, which have two tiles each */
-	PANEL_BYTES = 2 * SLICE * AMX_TILE_BYTES,
+	FEW = 128,	 /* as many inputs fit in L2 with more of their columns, and weights ... */
+	LONG_SLICE = 64, /* ... are then better read in long pieces than kept in L1 */
+	PANEL_BYTES = 2 * LONG_SLICE * AMX_TILE_BYTES,
 	SUMS_BYTES = PANEL * PANEL * 4, /* of a pair of input tiles and a panel */
 };
 
@@ -67,10 +71,12 @@ typedef struct layout {
 
 static layout layout_of(size_t m, size_t cols, unsigned form)
 {
-	bool split = form == ELM__FORM_BF16_SPLIT;
+	size_t planes = form == ELM__FORM_BF16_SPLIT ? 2 : 1;
 
-	return (layout){ divide_up(m, TILE), divide_up(cols, TILE_K), split ? SPLIT_SLICE : SLICE,
-			 split ? 2 : 1 };
+	return (layout){ .tiles_m = divide_up(m, TILE),
+			 .tiles_k = divide_up(cols, TILE_K),
+			 .slice = (m <= FEW ? LONG_SLICE : SLICE) / planes,
+			 .planes = planes };
 }
 
 /* Tiles before the pair that begins at tile m0 (even) of the slice that begins at tile k0. */
@@ -177,14 +183,23 @@ typedef struct panel {
 	size_t k, n;	       /* the next tile: its block of k, its place in the width */
 } panel;
 
+/* Also asks for what the next panel reads in the same place: what is far apart in memory is no
+ * stream that the processor would recognise. */
 static __attribute__((noinline)) void begin_tile(panel *p)
 {
 	const decoder *d = p->decoder;
 
-	if (d->begin)
-		d->begin(p->packed + p->n * p->w->group_bytes, p->k & (d->blocks - 1), &p->block);
-	else
+	if (d->begin) {
+		const uint8_t *block = p->packed + p->n * p->w->group_bytes;
+		const uint8_t *soon = block + (PANEL / TILE) * p->w->group_bytes;
+		size_t bytes = p->packed_bytes / d->blocks, s = p->k & (d->blocks - 1);
+
+		d->begin(block, s, &p->block);
+		for (size_t i = 0; i < bytes; i += 64)
+			_mm_prefetch(soon + s * bytes + i, _MM_HINT_T1);
+	} else {
 		amx_set_plain(&p->block, p->w, p->row + p->n * TILE, p->k * TILE_K, p->low);
+	}
 	p->tile = p->next;
 	p->next += AMX_TILE_BYTES;
 	if (++p->n < p->width)
@@ -303,7 +318,7 @@ AMX_INLINE void run_block(const block *g, panel *next, int m, int n, int terms)
 		step(a, b, m, n, terms, next);
 		a += (size_t)m * planes_a * AMX_TILE_BYTES;
 		b += (size_t)n * planes_b * AMX_TILE_BYTES;
-		if (soon)
+		if (soon && t < SLICE)
 			for (size_t i = 0; i < SUMS_BYTES / SLICE; i += 64, soon += 64)
 				_mm_prefetch(soon, _MM_HINT_T0);
 	}

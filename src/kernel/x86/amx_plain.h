@@ -26,7 +26,10 @@ static inline void amx_plain_rows(const elm__matrix *w, size_t row, size_t at, _
 
 	for (size_t i = 0; i < 8; i++) {
 		const void *data = (const char *)w->data + (row + i) * w->row_bytes;
+		size_t element = w->type == ELM_TYPE_F32 ? sizeof(float) : sizeof(uint16_t);
 		__m512 first, second;
+
+		_mm_prefetch((const char *)data + 32 * w->row_bytes + at * element, _MM_HINT_T1);
 
 		if (row + i >= w->rows) {
 			high[i] = low[i] = _mm512_setzero_si512();

@@ -6,14 +6,15 @@
 #include "kernel/x86/x86.h"
 
 enum {
-	MIN_ROWS = 16,	   /* fewer inputs are faster with VPDPBUSD */
-	MIN_ATTENTION = 8, /* fewer rows of attention are faster with FMA */
+	MIN_ROWS = 20,	    /* fewer inputs are faster with VPDPBUSD */
+	MIN_PLAIN_ROWS = 8, /* of weights that are not packed */
+	MIN_ATTENTION = 8,  /* fewer rows of attention are faster with FMA */
 	BELOW = ELM__CPU_SSSE3 | ELM__CPU_AVX2 | ELM__CPU_AVX512 | ELM__CPU_AVX512VNNI
 };
 
 static bool tiles(const elm__matrix *w, size_t m)
 {
-	return m >= MIN_ROWS && elm__amx_form(w);
+	return m >= (w->interleave ? MIN_ROWS : MIN_PLAIN_ROWS) && elm__amx_form(w);
 }
 
 static unsigned forms(const elm__matrix *w, size_t m)
