@@ -15,8 +15,8 @@
 static inline __attribute__((always_inline)) void fetch_ahead(const uint8_t *from, size_t bytes)
 {
 	for (size_t i = 0; i < bytes; i += 64) {
-		__builtin_prefetch(from + 8192 + i, 0, 2); /* T1 */
-		__builtin_prefetch(from + 1024 + i, 0, 3); /* T0 */
+		__builtin_prefetch(from + 6144 + i, 0, 2); /* T1 */
+		__builtin_prefetch(from + 1536 + i, 0, 3); /* T0 */
 	}
 }
 
