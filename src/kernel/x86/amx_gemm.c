@@ -87,44 +87,37 @@ static size_t pair_offset(const layout *l, size_t m0, size_t k0)
 	return (k0 * l->tiles_m + m0 * depth) * l->planes;
 }
 
-/* The line of row `row` in the tile that holds its inputs from tile k on, in plane 0; *plane is the
- * distance to the next plane in bytes. */
-static char *input_line(const layout *l, void *base, size_t row, size_t k, size_t *plane)
+/* The tiles of 16 inputs, whose memory is written from front to back. */
+static void prepare_tile(const layout *l, const elm__activations *x, char *base, size_t m)
 {
-	size_t m = row / TILE, m0 = m / 2 * 2, k0 = k / l->slice * l->slice;
-	size_t width = smaller(2, l->tiles_m - m0);
-	size_t tile = pair_offset(l, m0, k0) + (k - k0) * width * l->planes + (m - m0);
-
-	*plane = width * AMX_TILE_BYTES;
-	return (char *)base + tile * AMX_TILE_BYTES + row % TILE * 64;
-}
-
-static void prepare_row(const layout *l, const elm__activations *x, void *base, size_t row)
-{
-	const float *in = x->f32 + row * x->f32_stride;
-	size_t cols = row < x->rows ? x->cols : 0, plane;
+	size_t m0 = m / 2 * 2, width = smaller(2, l->tiles_m - m0);
 
 	for (size_t k = 0; k < l->tiles_k; k++) {
-		char *line = input_line(l, base, row, k, &plane);
-		__m512 even, odd;
+		size_t k0 = k / l->slice * l->slice;
+		size_t at = pair_offset(l, m0, k0) + (k - k0) * width * l->planes + (m - m0);
+		char *line = base + at * AMX_TILE_BYTES;
 
-		amx_load_floats(in, k * TILE_K, cols, &even, &odd);
-		if (l->planes == 1)
-			_mm512_store_si512(line, amx_round(even, odd));
-		else
-			amx_split(even, odd, line, line + plane);
+		for (size_t row = m * TILE; row < (m + 1) * TILE; row++, line += 64) {
+			const float *in = x->f32 + row * x->f32_stride;
+			__m512 first = _mm512_setzero_ps(), second = first;
+
+			if (row < x->rows)
+				amx_load_floats(in, k * TILE_K, x->cols, &first, &second);
+			if (l->planes == 1)
+				_mm512_store_si512(line, amx_round(first, second));
+			else
+				amx_split(first, second, line, line + width * AMX_TILE_BYTES);
+		}
 	}
 }
 
 void elm__amx_prepare(elm__activations *x, unsigned form, size_t row0, size_t row1)
 {
 	layout l = layout_of(x->rows, x->cols, form);
-	void *base = form == ELM__FORM_BF16 ? x->bf16 : x->bf16_split;
+	char *base = form == ELM__FORM_BF16 ? x->bf16 : x->bf16_split;
 
-	if (row1 == x->rows)
-		row1 = l.tiles_m * TILE;
-	for (size_t row = row0; row < row1; row++)
-		prepare_row(&l, x, base, row);
+	for (size_t m = row0 / TILE; m < divide_up(row1, TILE); m++)
+		prepare_tile(&l, x, base, m);
 }
 
 size_t elm__amx_bf16_bytes(size_t m, size_t cols)
