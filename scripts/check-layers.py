@@ -20,7 +20,8 @@ ALLOWED = {
     "model": "base cpu quant kernel gguf",
     "engine": "base cpu quant kernel gguf tokenizer jinja model",
     "eval": "base cpu quant kernel gguf tokenizer jinja model engine",
-    "cli": "base cpu quant kernel gguf tokenizer jinja model engine eval",
+    "bench": "base cpu kernel model",
+    "cli": "base cpu quant kernel gguf tokenizer jinja model engine eval bench",
 }
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent

@@ -13,6 +13,7 @@ static const cli_command *const commands[] = {
 	&cli_cmd_detokenize,
 	&cli_cmd_chat_template,
 	&cli_cmd_eval,
+	&cli_cmd_bench,
 	&cli_cmd_build,
 	&cli_cmd_cache_dir,
 	&cli_cmd_help,

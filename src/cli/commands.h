@@ -6,6 +6,7 @@
 
 extern const cli_command cli_root;
 
+extern const cli_command cli_cmd_bench;
 extern const cli_command cli_cmd_build;
 extern const cli_command cli_cmd_cache_dir;
 extern const cli_command cli_cmd_chat;
