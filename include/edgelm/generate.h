@@ -37,6 +37,9 @@ typedef struct elm_generate_options {
 	size_t max_tokens;	 /* 0: until the model ends it or the context is full */
 	const char *const *stop; /* valid UTF-8, none empty; the text ends before them */
 	size_t stop_count;
+	uint32_t draft;	 /* guess up to this many tokens ahead from what was read before (prompt
+			    lookup); the text is the same, sooner. The session's max_logits must be
+			    larger. 0: off */
 	bool ignore_eos; /* tokens that end a generation cannot be chosen */
 	bool special;	 /* show control tokens in the text */
 	bool new_text;	 /* the answer is a text of its own, so an SPM vocabulary's leading space is
@@ -67,8 +70,9 @@ typedef struct elm_generate_result {
 	const elm_token *tokens;
 	const uint64_t *token_ns; /* CLOCK_MONOTONIC when each token was chosen */
 	size_t token_count;
-	size_t prompt_count;  /* tokens of the prompt */
-	size_t prompt_reused; /* of them already in the cache */
+	size_t drafted, draft_accepted; /* tokens that were guessed ahead, and those that held */
+	size_t prompt_count;		/* tokens of the prompt */
+	size_t prompt_reused;		/* of them already in the cache */
 	uint64_t arrival_ns, prompt_start_ns, prompt_end_ns;
 
 	double ttft; /* seconds from arrival to the first token with text; negative: none came */

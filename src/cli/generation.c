@@ -42,6 +42,9 @@ void cli_print_generation(const elm_generate_result *r, uint64_t seed)
 			r->tbt.n);
 	else
 		fputs("TBT     unmeasured: fewer than two tokens\n", stderr);
+	if (r->drafted)
+		fprintf(stderr, "drafts  %zu of %zu tokens held (%.0f %%)\n", r->draft_accepted,
+			r->drafted, 100.0 * (double)r->draft_accepted / (double)r->drafted);
 	if (elm__process_peak_memory(&bytes))
 		fprintf(stderr, "memory  %s at the peak, of this process\n",
 			elm__format_bytes(bytes, memory, sizeof(memory)));
@@ -65,15 +68,16 @@ json_t *cli_generation_json(const elm_generate_result *r, uint64_t seed)
 			  measured(gaps, r->tbt.mean), "p50", measured(gaps, r->tbt.p50), "p95",
 			  measured(gaps, r->tbt.p95), "p99", measured(gaps, r->tbt.p99));
 
-	return json_pack("{s:s%, s:s, s:s?, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
-			 "text", r->text, r->text_length, "finish", elm_finish_name(r->finish),
-			 "stop", r->stop, "seed", (json_int_t)seed, "prompt_tokens",
-			 (json_int_t)r->prompt_count, "prompt_tokens_reused",
-			 (json_int_t)r->prompt_reused, "generated_tokens",
-			 (json_int_t)r->token_count, "prompt_s", json_real(prompt_seconds(r)),
-			 "prompt_tokens_per_s", measured(r->prompt_rate > 0, r->prompt_rate),
-			 "generated_tokens_per_s", measured(r->token_rate > 0, r->token_rate),
-			 "ttft_s", measured(r->ttft >= 0, r->ttft), "tbt_s", tbt,
-			 "peak_memory_bytes",
-			 memory ? json_integer((json_int_t)bytes) : json_null());
+	return json_pack(
+		"{s:s%, s:s, s:s?, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o}",
+		"text", r->text, r->text_length, "finish", elm_finish_name(r->finish), "stop",
+		r->stop, "seed", (json_int_t)seed, "prompt_tokens", (json_int_t)r->prompt_count,
+		"prompt_tokens_reused", (json_int_t)r->prompt_reused, "generated_tokens",
+		(json_int_t)r->token_count, "drafted_tokens", (json_int_t)r->drafted,
+		"draft_tokens_accepted", (json_int_t)r->draft_accepted, "prompt_s",
+		json_real(prompt_seconds(r)), "prompt_tokens_per_s",
+		measured(r->prompt_rate > 0, r->prompt_rate), "generated_tokens_per_s",
+		measured(r->token_rate > 0, r->token_rate), "ttft_s",
+		measured(r->ttft >= 0, r->ttft), "tbt_s", tbt, "peak_memory_bytes",
+		memory ? json_integer((json_int_t)bytes) : json_null());
 }

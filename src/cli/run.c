@@ -17,12 +17,15 @@
 
 typedef struct settings {
 	const char *model, *prompt, *file, *system, *chat_template;
-	int64_t tokens;
+	int64_t tokens, draft;
+	int speculation;
 	bool chat, ignore_eos, special;
 	cli_list stop;
 	cli_model_settings engine;
 	cli_sampling_settings sampling;
 } settings;
+
+static const char *const speculations[] = { "none", "ngram", NULL };
 
 #define S settings
 static const cli_option arguments[] = {
@@ -40,6 +43,13 @@ static const cli_option run_options[] = {
 	{ "stop", 0, CLI_LIST(S, stop), "TEXT", "end before this text; may be given again" },
 	{ "ignore-eos", 0, CLI_FLAG(S, ignore_eos), NULL, "never let the model end the text" },
 	{ "special", 0, CLI_FLAG(S, special), NULL, "show control tokens in the text" },
+	{ "spec", 0, CLI_CHOICE(S, speculation), "KIND",
+	  "guess tokens ahead: ngram takes what followed the last words where they occurred "
+	  "before; the "
+	  "text stays the same, and it switches itself off where it does not help",
+	  .choices = speculations },
+	{ "draft", 0, CLI_INT(S, draft), "N", "tokens to guess ahead, with --spec",
+	  .range = { 1, 16 } },
 	{ "chat", 0, CLI_FLAG(S, chat), NULL,
 	  "the prompt is the question of a user: apply the chat template" },
 	{ "system", 0, CLI_TEXT(S, system), "TEXT", "system message, with --chat" },
@@ -55,7 +65,8 @@ static const cli_group groups[] = {
 	{ "Model", cli_model_options, offsetof(settings, engine) },
 	{ 0 },
 };
-static const settings defaults = { .engine = CLI_MODEL_DEFAULTS,
+static const settings defaults = { .draft = 8,
+				   .engine = CLI_MODEL_DEFAULTS,
 				   .sampling = CLI_SAMPLING_DEFAULTS };
 
 /* A run in progress. */
@@ -157,8 +168,11 @@ static bool on_text(void *user, const char *text, size_t length)
 static elm_status open_engine(job *j, elm_error *error)
 {
 	elm_session_options options = cli_session_options(&j->s->engine);
-	elm_status status = elm_session_create(j->model, &options, &j->session, error);
+	elm_status status;
 
+	if (j->s->speculation)
+		options.max_logits = 1 + (uint32_t)j->s->draft;
+	status = elm_session_create(j->model, &options, &j->session, error);
 	if (status)
 		return status;
 	return elm_generator_create(j->session, 0, &j->generator, error);
@@ -184,6 +198,7 @@ static int generate(job *j)
 	const settings *s = j->s;
 	elm_generate_options options = {
 		.max_tokens = (size_t)s->tokens,
+		.draft = s->speculation ? (uint32_t)s->draft : 0,
 		.ignore_eos = s->ignore_eos,
 		.special = s->special,
 		.new_text = s->chat,

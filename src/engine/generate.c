@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/stats.h"
 #include "engine/output.h"
+#include "engine/speculation.h"
 
 struct elm_generator {
 	elm_session *session;
@@ -16,12 +17,13 @@ struct elm_generator {
 	elm_token *held; /* what the sequence holds; room for the context */
 	size_t held_count;
 	uint32_t *sequences; /* rows of one step: all the same */
-	uint8_t *no_logits;  /* rows of one step: none wanted, except the last */
+	uint8_t *logits;     /* rows of one step: all 0 between steps */
 	elm_token *ends;     /* tokens that end a generation, found when first needed */
 	size_t end_count;
 
 	/* the last run */
 	elm__output output;
+	elm__speculation speculation;
 	elm_token *tokens;
 	uint64_t *token_ns;
 	double *gaps; /* between tokens; room for as many */
@@ -74,8 +76,8 @@ elm_status elm_generator_create(elm_session *session, uint32_t sequence, elm_gen
 	g->batch = options->batch;
 	g->held = elm__realloc_array(NULL, g->context, sizeof(g->held[0]));
 	g->sequences = elm__realloc_array(NULL, g->batch, sizeof(g->sequences[0]));
-	g->no_logits = elm__calloc(g->batch, 1);
-	if (!g->held || !g->sequences || !g->no_logits) {
+	g->logits = elm__calloc(g->batch, 1);
+	if (!g->held || !g->sequences || !g->logits) {
 		elm_generator_free(g);
 		return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory for a generator");
 	}
@@ -93,7 +95,7 @@ void elm_generator_free(elm_generator *g)
 	elm__output_release(&g->output);
 	elm__free(g->held);
 	elm__free(g->sequences);
-	elm__free(g->no_logits);
+	elm__free(g->logits);
 	elm__free(g->ends);
 	elm__free(g->tokens);
 	elm__free(g->token_ns);
@@ -142,21 +144,22 @@ static size_t reuse(elm_generator *g, const elm_generate_options *o)
 	return same;
 }
 
-/* Computes tokens as the continuation of the sequence; logits of the last if they are wanted. */
-static elm_status feed(elm_generator *g, const elm_token *tokens, uint32_t count, bool logits,
+/* Computes tokens[0..count) as the continuation of the sequence, with the logits of the last
+ * `logits` of them. */
+static elm_status feed(elm_generator *g, const elm_token *tokens, uint32_t count, uint32_t logits,
 		       elm_error *error)
 {
 	elm_batch batch = {
-		.rows = count, .tokens = tokens, .sequences = g->sequences, .logits = g->no_logits
+		.rows = count, .tokens = tokens, .sequences = g->sequences, .logits = g->logits
 	};
 	elm_status status;
 
-	g->no_logits[count - 1] = logits;
+	memset(g->logits + count - logits, 1, logits);
 	status = elm_session_step(g->session, &batch, error);
-	g->no_logits[count - 1] = 0;
+	memset(g->logits + count - logits, 0, logits);
 	if (status)
 		return status;
-	memcpy(g->held + g->held_count, tokens, count * sizeof(*tokens));
+	memmove(g->held + g->held_count, tokens, count * sizeof(*tokens));
 	g->held_count += count;
 	return ELM_OK;
 }
@@ -199,11 +202,11 @@ static elm_status make_room(elm_generator *g, elm_error *error)
 	return ELM_OK;
 }
 
-/* Chooses the next token from the logits of the last step. */
+/* Chooses the next token from the logits of a row of the last step. */
 static elm_status choose(elm_generator *g, elm_sampler *sampler, const elm_generate_options *o,
-			 elm_token *token, elm_error *error)
+			 uint32_t row, elm_token *token, elm_error *error)
 {
-	float *logits = elm_session_logits(g->session, 0);
+	float *logits = elm_session_logits(g->session, row);
 
 	if (o->ignore_eos)
 		for (size_t i = 0; i < g->end_count; i++)
@@ -240,14 +243,50 @@ static elm_status take(elm_generator *g, const elm_generate_options *o, elm_toke
 	return ELM_OK;
 }
 
+/* A draft of what follows `token`, which is about to be computed; as long as context and answer
+ * last. */
+static uint32_t draft(elm_generator *g, const elm_generate_options *o, elm_token *rows)
+{
+	size_t most = g->context - g->held_count - 1, left;
+
+	if (!g->speculation.longest)
+		return 0;
+	left = o->max_tokens ? o->max_tokens - g->token_count : most;
+	most = left < most ? left : most;
+	g->held[g->held_count] =
+		rows[0]; /* known, though not computed: the draft goes on from it */
+	return elm__speculation_draft(&g->speculation, g->held, g->held_count + 1, rows + 1,
+				      most < ELM__LONGEST_DRAFT ? (uint32_t)most :
+								  ELM__LONGEST_DRAFT);
+}
+
+/* Computes the chosen token and a draft of what may follow; the first row is that of the token. */
+static elm_status advance(elm_generator *g, const elm_generate_options *o, elm_token *rows,
+			  uint32_t *drafted, elm_error *error)
+{
+	elm_status status;
+
+	*drafted = draft(g, o, rows);
+	status = feed(g, rows, 1 + *drafted, 1 + *drafted, error);
+	if (status == ELM_ERR_FULL && *drafted) { /* there may still be room for the token alone */
+		*drafted = 0;
+		status = feed(g, rows, 1, 1, error);
+	}
+	if (!status)
+		g->held_count -= *drafted; /* until they are accepted */
+	return status;
+}
+
 static elm_status generate(elm_generator *g, elm_sampler *sampler, const elm_generate_options *o,
 			   elm_finish *finish, elm_error *error)
 {
+	elm_token rows[1 + ELM__LONGEST_DRAFT], token;
+	uint32_t drafted = 0, row = 0; /* row: drafted tokens that were accepted */
+	uint64_t began = 0;	       /* the step at hand; 0: that was the prompt */
 	elm_status status = ELM_OK;
-	elm_token token;
 
 	while (!status && !*finish) {
-		status = choose(g, sampler, o, &token, error);
+		status = choose(g, sampler, o, row, &token, error);
 		if (status)
 			break;
 		if (elm_tokenizer_is_eog(g->tokenizer, token)) {
@@ -257,12 +296,26 @@ static elm_status generate(elm_generator *g, elm_sampler *sampler, const elm_gen
 		status = take(g, o, token, elm__now_ns(), finish, error);
 		if (status || *finish)
 			break;
-		status = feed(g, &token, 1, true, error);
+		if (row < drafted && token == rows[1 + row]) {
+			g->held_count++; /* it is in the cache already */
+			row++;
+			continue;
+		}
+		elm_session_truncate(g->session, g->sequence, (uint32_t)g->held_count);
+		if (began)
+			elm__speculation_learn(&g->speculation,
+					       elm__seconds_between(began, elm__now_ns()), drafted,
+					       row);
+		began = elm__now_ns();
+		rows[0] = token;
+		row = 0;
+		status = advance(g, o, rows, &drafted, error);
 		if (status == ELM_ERR_FULL) { /* other sequences hold the rest of the cache */
 			*finish = ELM_FINISH_CONTEXT;
 			status = ELM_OK;
 		}
 	}
+	elm_session_truncate(g->session, g->sequence, (uint32_t)g->held_count);
 	return status;
 }
 
@@ -272,6 +325,8 @@ static void describe(const elm_generator *g, elm_generate_result *r)
 	elm__summary s;
 
 	r->stop = g->output.stopped;
+	r->drafted = g->speculation.drafted;
+	r->draft_accepted = g->speculation.accepted;
 	r->text = elm__buf_text(&g->output.text);
 	r->text_length = g->output.text.length;
 	r->tokens = g->tokens;
@@ -293,6 +348,7 @@ static elm_status prepare(elm_generator *g, elm_sampler *sampler, const elm_gene
 			  elm_error *error)
 {
 	elm_status status;
+	uint32_t most;
 
 	if (!o->prompt_count)
 		return elm_error_set(error, ELM_ERR_ARGUMENT,
@@ -302,6 +358,14 @@ static elm_status prepare(elm_generator *g, elm_sampler *sampler, const elm_gene
 				     "the prompt has %zu tokens and leaves no room for an answer "
 				     "in the context of %lu; shorten it or enlarge the context",
 				     o->prompt_count, (unsigned long)g->context);
+	if (o->draft && o->draft >= elm_session_get_options(g->session)->max_logits)
+		return elm_error_set(
+			error, ELM_ERR_ARGUMENT,
+			"guessing %u tokens ahead needs logits of %u rows; the session has "
+			"%u",
+			o->draft, o->draft + 1, elm_session_get_options(g->session)->max_logits);
+	most = o->draft < ELM__LONGEST_DRAFT ? o->draft : ELM__LONGEST_DRAFT;
+	elm__speculation_init(&g->speculation, most < g->batch ? most : g->batch - 1);
 	elm__output_release(&g->output);
 	g->token_count = 0;
 	g->first_text_ns = 0;
