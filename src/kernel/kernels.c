@@ -36,7 +36,8 @@ static const struct tier {
 	{ ELM__CPU_AVX2 | ELM__CPU_AVX512 | ELM__CPU_AVX512VNNI, elm__kernels_avx512 },
 #endif
 #ifdef ELM__BUILD_AMX
-	{ ELM__CPU_AVX2 | ELM__CPU_AVX512 | ELM__CPU_AVX512VNNI | ELM__CPU_AVX512BF16 | ELM__CPU_AMX,
+	{ ELM__CPU_AVX2 | ELM__CPU_AVX512 | ELM__CPU_AVX512VNNI | ELM__CPU_AVX512BF16 |
+		  ELM__CPU_AMX,
 	  elm__kernels_amx },
 #endif
 #ifdef ELM__BUILD_NEON
