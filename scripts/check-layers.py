@@ -16,12 +16,13 @@ ALLOWED = {
     "kernel": "base cpu quant",
     "gguf": "base",
     "tokenizer": "base gguf",
+    "grammar": "base gguf tokenizer",
     "jinja": "base",
     "model": "base cpu quant kernel gguf",
-    "engine": "base cpu quant kernel gguf tokenizer jinja model",
-    "eval": "base cpu quant kernel gguf tokenizer jinja model engine",
+    "engine": "base cpu quant kernel gguf tokenizer grammar jinja model",
+    "eval": "base cpu quant kernel gguf tokenizer grammar jinja model engine",
     "bench": "base cpu kernel model",
-    "cli": "base cpu quant kernel gguf tokenizer jinja model engine eval bench",
+    "cli": "base cpu quant kernel gguf tokenizer grammar jinja model engine eval bench",
 }
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
