@@ -24,6 +24,8 @@ typedef struct elm_session_options {
 	elm_type kv_type;	/* ELM_TYPE_F32, F16 or Q8_0; elm_session_defaults sets F16 */
 	uint32_t max_logits;	/* rows of a step that may ask for logits; 0: max_sequences */
 	uint32_t threads;	/* 0: one per core that is worth using */
+	uint32_t max_length;	/* tokens of one sequence; 0: the context. Where a model rotates
+				   positions otherwise in long texts, this decides */
 } elm_session_options;
 
 /* Bytes that a session will take, beside the mapped weights. */
@@ -45,7 +47,7 @@ typedef struct elm_batch {
 
 ELM_BEGIN_DECLS
 
-/* Context 0, one sequence, batch 512, F16 cache, all threads. */
+/* F16 cache, and all else 0. */
 ELM_API elm_session_options elm_session_defaults(void);
 
 /*

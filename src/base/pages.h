@@ -12,4 +12,8 @@
 void *elm__pages_alloc(size_t size);
 void elm__pages_free(void *pages, size_t size); /* the same size; NULL allowed */
 
+/* Gives the whole pages of a range back to the kernel; they read as zeros from then on. The bytes
+ * before the first and after the last whole page stay as they are. */
+void elm__pages_forget(void *range, size_t size);
+
 #endif

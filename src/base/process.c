@@ -48,19 +48,18 @@ typedef struct group_files {
 	const char *active, *inactive; /* cached files, in `stat` */
 } group_files;
 
+static const group_files versions[] = {
+	{ "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current",
+	  "/sys/fs/cgroup/memory.stat", "active_file ", "inactive_file " },
+	{ "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+	  "/sys/fs/cgroup/memory/memory.usage_in_bytes", "/sys/fs/cgroup/memory/memory.stat",
+	  "total_active_file ", "total_inactive_file " },
+};
+
 /* What the control group's limit leaves, in either version of control groups; UINT64_MAX without a
  * limit. */
 static uint64_t group_available(const char *sysroot)
 {
-	static const group_files versions[] = {
-		{ "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current",
-		  "/sys/fs/cgroup/memory.stat", "active_file ", "inactive_file " },
-		{ "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-		  "/sys/fs/cgroup/memory/memory.usage_in_bytes",
-		  "/sys/fs/cgroup/memory/memory.stat", "total_active_file ",
-		  "total_inactive_file " },
-	};
-
 	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
 		const group_files *f = &versions[i];
 		uint64_t limit, used, active = 0, inactive = 0, cached;
@@ -85,4 +84,35 @@ bool elm__memory_available(const char *sysroot, uint64_t *bytes)
 	machine *= 1024;
 	*bytes = machine < group ? machine : group;
 	return true;
+}
+
+bool elm__memory_total(const char *sysroot, uint64_t *bytes)
+{
+	uint64_t limit;
+
+	if (!read_number(sysroot, "/proc/meminfo", "MemTotal:", bytes))
+		return false;
+	*bytes *= 1024;
+	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++)
+		if (read_number(sysroot, versions[i].limit, "", &limit) && limit < *bytes)
+			*bytes = limit;
+	return true;
+}
+
+bool elm__memory_stall(const char *sysroot, double *some, double *all)
+{
+	char text[512];
+	unsigned found = 0;
+	FILE *file;
+
+	snprintf(text, sizeof(text), "%s/proc/pressure/memory", sysroot);
+	file = fopen(text, "re");
+	if (!file)
+		return false;
+	while (fgets(text, sizeof(text), file)) {
+		found |= sscanf(text, "some avg10=%lf", some) == 1;
+		found |= (unsigned)(sscanf(text, "full avg10=%lf", all) == 1) << 1;
+	}
+	fclose(file);
+	return found == 3;
 }

@@ -22,4 +22,13 @@ bool elm__process_reset_peak_memory(void);
  */
 bool elm__memory_available(const char *sysroot, uint64_t *bytes);
 
+/* All memory: MemTotal, or the limit of the control group, if that is less. */
+bool elm__memory_total(const char *sysroot, uint64_t *bytes);
+
+/*
+ * Percent of the last ten seconds in which some processes, or all of them, waited for memory (the
+ * kernel's pressure stall information). False where the kernel does not keep it.
+ */
+bool elm__memory_stall(const char *sysroot, double *some, double *all);
+
 #endif

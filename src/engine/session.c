@@ -6,7 +6,7 @@
 #include "base/pages.h"
 #include "base/pool.h"
 #include "cpu/cpu.h"
-#include "engine/cache.h"
+#include "engine/session.h"
 #include "model/core.h"
 #include "model/forward.h"
 
@@ -61,6 +61,8 @@ static void fill_defaults(plan *p, const elm__hparams *hp)
 	if (!o->context)
 		o->context = hp->trained_context < DEFAULT_CONTEXT ? hp->trained_context :
 								     DEFAULT_CONTEXT;
+	if (!o->max_length || o->max_length > o->context)
+		o->max_length = o->context;
 	if (!o->max_sequences)
 		o->max_sequences = 1;
 	if (!o->batch)
@@ -95,9 +97,9 @@ static elm_status make_plan(plan *p, const elm_model *model, const elm_session_o
 	status = elm__kv_init(&p->kv, &model->hparams, o->kv_type, arena, error);
 	if (status != ELM_OK)
 		return status;
-	p->kv.blocks = (o->context + ELM__KV_BLOCK - 1) / ELM__KV_BLOCK;
+	p->kv.blocks = elm__cache_blocks(o->context);
 	p->limits.batch = o->batch;
-	p->limits.context = p->kv.blocks * ELM__KV_BLOCK;
+	p->limits.context = elm__cache_blocks(o->max_length) * ELM__KV_BLOCK;
 	p->limits.threads = o->threads;
 	p->scratch_bytes = elm__forward_bytes(model, &p->limits);
 	if (!p->scratch_bytes || !elm__mul(p->kv.blocks, p->kv.block_stride, &p->kv_bytes) ||
@@ -229,6 +231,11 @@ elm_model *elm_session_model(const elm_session *s)
 	return s->model;
 }
 
+elm__cache *elm__session_cache(elm_session *s)
+{
+	return &s->cache;
+}
+
 /* --- steps --- */
 
 static uint32_t sequence_of(const elm_batch *batch, uint32_t row)
@@ -280,24 +287,24 @@ static elm_status check_rows(elm_session *s, const elm_batch *batch, elm_error *
 /* Gives every sequence room for what it gains, or changes nothing. */
 static elm_status make_room(elm_session *s, elm_error *error)
 {
-	uint64_t cost = 0;
+	uint64_t cost = 0, most = elm__cache_blocks(s->options.max_length) * ELM__KV_BLOCK;
 
 	for (uint32_t i = 0; i < s->options.max_sequences; i++) {
 		uint64_t length = (uint64_t)s->cache.sequences[i].length + s->pending[i];
 
-		if (length > s->cache.kv.blocks * (uint64_t)ELM__KV_BLOCK)
+		if (length > most)
 			return elm_error_set(
 				error, ELM_ERR_FULL,
 				"sequence %u would hold %llu tokens; the context is %u", i,
-				(unsigned long long)length, s->options.context);
+				(unsigned long long)length, s->options.max_length);
 		cost += elm__cache_cost(&s->cache, i, s->pending[i]);
 	}
-	if (cost > s->cache.n_free)
+	if (cost > elm__cache_available(&s->cache))
 		return elm_error_set(
 			error, ELM_ERR_FULL,
 			"the KV cache is full: %llu blocks of %d tokens are needed, %u are "
 			"free",
-			(unsigned long long)cost, ELM__KV_BLOCK, s->cache.n_free);
+			(unsigned long long)cost, ELM__KV_BLOCK, elm__cache_available(&s->cache));
 	for (uint32_t i = 0; i < s->options.max_sequences; i++)
 		elm__cache_append(&s->cache, i, s->pending[i]);
 	return ELM_OK;
@@ -399,5 +406,5 @@ elm_status elm_session_fork(elm_session *s, uint32_t from, uint32_t to, uint32_t
 
 uint32_t elm_session_free_tokens(const elm_session *s)
 {
-	return s->cache.n_free * ELM__KV_BLOCK;
+	return elm__cache_available(&s->cache) * ELM__KV_BLOCK;
 }

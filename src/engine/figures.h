@@ -1,0 +1,12 @@
+/* figures.h: counting values by size. */
+#ifndef ELM_ENGINE_FIGURES_H
+#define ELM_ENGINE_FIGURES_H
+
+#include <edgelm/scheduler.h>
+
+/* Empties all histograms and gives them their bounds. */
+void elm__figures_init(elm_scheduler_stats *stats);
+
+void elm__histogram_add(elm_histogram *histogram, double value);
+
+#endif
