@@ -255,6 +255,13 @@ static int parse_tests(benchmark *b)
 		code = parse_numbers(b, &s->sequences,
 				     (elm__numbers_kind){ "--batch", 1, MOST_SEQUENCES, ',' }, 1,
 				     &b->params.sequences);
+	for (size_t i = 0; i < s->batch.count && code == CLI_DONE; i++)
+		if (strchr(s->batch.items[i], ';'))
+			code = cli_usage(b->cli,
+					 "--batch-size \"%s\": numbers of sequences between "
+					 "semicolons go with --input-output-len; otherwise use "
+					 "--batch",
+					 s->batch.items[i]);
 	if (code == CLI_DONE)
 		code = parse_numbers(b, &s->batch,
 				     (elm__numbers_kind){ "--batch-size", 1, 1 << 20, ',' },
