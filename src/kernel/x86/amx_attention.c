@@ -288,7 +288,7 @@ static view view_of(const work *w, size_t i, size_t index)
 	view v;
 
 	end = _mm512_add_epi32(end, _mm512_set1_epi32(1));
-	if (w->a->window)
+	if (w->a->window && w->a->window <= INT32_MAX)
 		begin = _mm512_sub_epi32(end, _mm512_set1_epi32((int)w->a->window));
 	v.begin = _mm512_min_epi32(_mm512_max_epi32(begin, zero), all);
 	v.end = _mm512_min_epi32(_mm512_max_epi32(end, zero), all);
