@@ -10,7 +10,7 @@ static void matmul(const elm__matrix *w, const elm__activations *x, float *y, si
 		   size_t row0, size_t row1, void *scratch)
 {
 	if (w->interleave)
-		products[w->type](w, x, y, y_stride, row0, row1, scratch);
+		products[w->type][x->rows > 1](w, x, y, y_stride, row0, row1, scratch);
 	else
 		elm__neon_plain(w, x, y, y_stride, row0, row1, scratch);
 }

@@ -3,6 +3,7 @@
 #include "kernel/arm/dot_neon.h"
 #include "kernel/arm/products.h"
 #include "kernel/arm/tile_dot.h"
+#include "kernel/packed.h"
 
 ELM_PRODUCT_TABLE
 
@@ -10,7 +11,7 @@ static void matmul(const elm__matrix *w, const elm__activations *x, float *y, si
 		   size_t row0, size_t row1, void *scratch)
 {
 	if (w->interleave)
-		products[w->type](w, x, y, y_stride, row0, row1, scratch);
+		products[w->type][x->rows > 1](w, x, y, y_stride, row0, row1, scratch);
 	else
 		elm__neon_plain(w, x, y, y_stride, row0, row1, scratch);
 }
@@ -24,7 +25,7 @@ static size_t matmul_scratch(size_t max_m, size_t max_cols)
 
 static bool packs(elm_type type)
 {
-	return products[type];
+	return elm__packable(type);
 }
 
 static unsigned forms(const elm__matrix *matrix, size_t m)

@@ -399,26 +399,34 @@ INLINE size_t multiply_scratch(size_t max_m, size_t max_cols)
 
 /* --- all types --- */
 
-/* One function for each type, so that a compiler allots registers to each on its own. */
+/* Functions of their own for each type, so that a compiler allots registers to each apart. */
 #define ELM_PACKED_TYPES(apply)                                                               \
 	apply(Q4_0) apply(Q4_1) apply(Q5_0) apply(Q5_1) apply(Q8_0) apply(IQ4_NL) apply(Q2_K) \
 		apply(Q3_K) apply(Q4_K) apply(Q5_K) apply(Q6_K) apply(IQ4_XS)
 
-#define ELM_PRODUCT(name)                                                                       \
-	static void multiply_##name(const elm__matrix *m, const elm__activations *x, float *y,  \
-				    size_t y_stride, size_t row0, size_t row1, float *scratch)  \
-	{                                                                                       \
-		if (x->rows == 1)                                                               \
-			multiply_one(ELM_TYPE_##name, m, x, y, row0, row1, scratch);            \
-		else                                                                            \
-			multiply_many(ELM_TYPE_##name, m, x, y, y_stride, row0, row1, scratch); \
+#define ELM_PRODUCT(name)                                                                      \
+	static __attribute__((noinline)) void one_##name(const elm__matrix *m,                 \
+							 const elm__activations *x, float *y,  \
+							 size_t y_stride, size_t row0,         \
+							 size_t row1, float *scratch)          \
+	{                                                                                      \
+		(void)y_stride;                                                                \
+		multiply_one(ELM_TYPE_##name, m, x, y, row0, row1, scratch);                   \
+	}                                                                                      \
+	static __attribute__((noinline)) void many_##name(const elm__matrix *m,                \
+							  const elm__activations *x, float *y, \
+							  size_t y_stride, size_t row0,        \
+							  size_t row1, float *scratch)         \
+	{                                                                                      \
+		multiply_many(ELM_TYPE_##name, m, x, y, y_stride, row0, row1, scratch);        \
 	}
 
-#define ELM_PRODUCT_ENTRY(name) [ELM_TYPE_##name] = multiply_##name,
+#define ELM_PRODUCT_ENTRY(name) [ELM_TYPE_##name] = { one_##name, many_##name },
 
+/* products[type][0] is for one row of inputs, products[type][1] for several. */
 #define ELM_PRODUCT_TABLE                                                                       \
 	ELM_PACKED_TYPES(ELM_PRODUCT)                                                           \
-	static void (*const products[ELM_TYPE_LIMIT])(                                          \
+	static void (*const products[ELM_TYPE_LIMIT][2])(                                       \
 		const elm__matrix *, const elm__activations *, float *, size_t, size_t, size_t, \
 		float *) = { ELM_PACKED_TYPES(ELM_PRODUCT_ENTRY) };
 

@@ -44,9 +44,12 @@ INLINE void multiply_tiles(elm_type type, const weights *w, const int8_t *q8, co
 {
 	const size_t parts = (size_t)elm__packed_halves(type);
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i += 2) {
 		multiply_row(type, w, q8 + 32 * i, scale[i], side.start + parts * i,
 			     side.sum + parts * i, sums + PAIR * i);
+		multiply_row(type, w, q8 + 32 * (i + 1), scale[i + 1], side.start + parts * (i + 1),
+			     side.sum + parts * (i + 1), sums + PAIR * (i + 1));
+	}
 }
 
 #endif

@@ -52,8 +52,10 @@ INLINE void dot_two(elm_type type, const weights *w, const int8x16_t in[4], int 
 		low = vmmlaq_s32(low, in[j], w->code[i][2 * j]);
 		high = vmmlaq_s32(high, in[j], w->code[i][2 * j + 1]);
 	}
-	out[0] = vcvtq_f32_s32(vcombine_s32(vget_low_s32(low), vget_low_s32(high)));
-	out[1] = vcvtq_f32_s32(vcombine_s32(vget_high_s32(low), vget_high_s32(high)));
+	out[0] = vcvtq_f32_s32(vreinterpretq_s32_s64(
+		vzip1q_s64(vreinterpretq_s64_s32(low), vreinterpretq_s64_s32(high))));
+	out[1] = vcvtq_f32_s32(vreinterpretq_s32_s64(
+		vzip2q_s64(vreinterpretq_s64_s32(low), vreinterpretq_s64_s32(high))));
 }
 
 /* Two rows of inputs. */
@@ -96,9 +98,13 @@ INLINE void multiply_tiles(elm_type type, const weights *w, const int8_t *q8, co
 {
 	const size_t parts = (size_t)elm__packed_halves(type);
 
-	for (size_t i = 0; i < n; i += 2)
+	for (size_t i = 0; i < n; i += TILE) {
 		multiply_two(type, w, q8 + 32 * i, scale + i, side.start + parts * i,
 			     side.sum + parts * i, sums + PAIR * i);
+		multiply_two(type, w, q8 + 32 * (i + 2), scale + i + 2,
+			     side.start + parts * (i + 2), side.sum + parts * (i + 2),
+			     sums + PAIR * (i + 2));
+	}
 }
 
 #endif
