@@ -184,15 +184,20 @@ typedef struct product {
 	size_t stride;
 } product;
 
+/* From here on a product is bound by arithmetic, and kernels read the inputs once per call. */
+enum { MANY_ROWS = 20 };
+
 /* Rows of output per ticket: enough tickets that a member which is held up does not hold up the
- * rest, few enough that handing them out costs nothing. */
+ * rest, few enough that handing them out, and reading the inputs for each, costs little. */
 static size_t chunk_rows(size_t total, size_t m, unsigned members)
 {
-	size_t unit = m > 16 ? 64 : 16, chunk = total / (members * 8) / unit * unit;
+	bool many = m >= MANY_ROWS;
+	size_t unit = many ? 64 : 16, most = many ? 256 : 1024;
+	size_t chunk = total / (members * (many ? 2 : 8)) / unit * unit;
 
 	if (members == 1)
 		return total + 15;
-	return chunk < unit ? unit : chunk > 1024 ? 1024 : chunk;
+	return chunk < unit ? unit : chunk > most ? most : chunk;
 }
 
 static void multiply(const member *me, const product *p, size_t n)
