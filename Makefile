@@ -10,7 +10,7 @@ FUZZ_SECONDS ?= 60
 help:
 	@echo 'make demo MODEL=file.gguf   build, then generate text [PROMPT="..." TOKENS=100]'
 	@echo 'make test                   build, then run all tests'
-	@echo 'make bench                  build, then time the kernels'
+	@echo 'make bench                  build, then time the kernels [MODEL=file.gguf: and the model]'
 	@echo 'make install                build, then install [DESTDIR=...]'
 	@echo 'make asan | tsan            the tests under address+undefined | thread sanitizers'
 	@echo 'make fuzz                   every fuzz target with clang [FUZZ_SECONDS=60]'
@@ -39,6 +39,7 @@ test: build
 
 bench: build
 	$(BUILD)/tests/kernel/kernels --bench
+	@test -z '$(MODEL)' || $(BUILD)/src/cli/edgelm bench '$(MODEL)' -p 128 -n 32 -r 3 --latency --roofline
 
 install: build
 	meson install -C $(BUILD) --no-rebuild
