@@ -408,6 +408,7 @@ static elm_status set_up(elm_scheduler *s, elm_error *error)
 	s->stats.kv_blocks = s->cache->kv.blocks;
 	s->stats.kv_bytes = estimate.kv;
 	elm__pressure_init(&s->pressure, s->options.sysroot, s->options.memory_reserve);
+	(void)elm__pressure_look(&s->pressure, elm__now_ns());
 	status = take_tables(s, error);
 	if (status)
 		return status;
