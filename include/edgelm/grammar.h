@@ -72,7 +72,7 @@ ELM_API void elm_constraint_reset(elm_constraint *constraint, bool new_text);
  * (size of the vocabulary + 31) / 32 words. Tokens that end a generation are allowed where the text
  * can end; other control tokens never are. *any (may be NULL) says whether a bit is set: without
  * one, no token of this vocabulary continues the text. ELM_ERR_LIMIT: the grammar is so ambiguous
- * that following it takes too much memory.
+ * that following it takes too much memory or time.
  */
 ELM_API ELM_NODISCARD elm_status elm_constraint_mask(elm_constraint *constraint, uint32_t *bits,
 						     bool *any, elm_error *error);

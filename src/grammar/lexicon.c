@@ -7,6 +7,7 @@
 #include "tokenizer/vocab.h"
 
 typedef struct entry {
+	uint64_t head; /* the first bytes as a number, which mostly decides the order */
 	const char *bytes;
 	uint32_t length, token;
 } entry;
@@ -32,13 +33,26 @@ static elm_gguf_string text_of(const elm_tokenizer *t, elm_token token)
 static int by_bytes(const void *a, const void *b)
 {
 	const entry *x = a, *y = b;
-	int order = memcmp(x->bytes, y->bytes, x->length < y->length ? x->length : y->length);
+	int order;
 
+	if (x->head != y->head)
+		return x->head < y->head ? -1 : 1;
+	order = memcmp(x->bytes, y->bytes, x->length < y->length ? x->length : y->length);
 	if (order)
 		return order;
 	if (x->length != y->length)
 		return x->length < y->length ? -1 : 1;
 	return x->token < y->token ? -1 : 1;
+}
+
+/* Eight bytes, with zeros for those that are missing, which come first in the order as well. */
+static uint64_t head_of(const char *bytes, uint32_t length)
+{
+	uint64_t head = 0;
+
+	for (uint32_t i = 0; i < 8; i++)
+		head = head << 8 | (i < length ? (uint8_t)bytes[i] : 0);
+	return head;
 }
 
 static uint32_t common(const entry *a, const entry *b)
@@ -133,6 +147,7 @@ static elm_status build_tree(elm_lexicon *lexicon)
 		entries[i].token = lexicon->order[i];
 		entries[i].bytes =
 			elm__lexicon_bytes(lexicon, lexicon->order[i], &entries[i].length);
+		entries[i].head = head_of(entries[i].bytes, entries[i].length);
 	}
 	if (!status) {
 		if (count)

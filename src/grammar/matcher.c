@@ -78,6 +78,7 @@ elm_status elm__matcher_go(elm__matcher *m, uint32_t state, const char *bytes, s
 	elm_status status = ELM_OK;
 
 	*out = state;
+	elm__states_allow_work(&m->states);
 	for (size_t i = 0; i < length && *out != ELM__DEAD && !status; i++)
 		status = elm__states_step(&m->states, *out, program->class_of[(uint8_t)bytes[i]],
 					  out, error);
@@ -206,6 +207,7 @@ elm_status elm__matcher_mask(elm__matcher *m, uint32_t state, const uint32_t **b
 	uint32_t reduced;
 
 	*bits = NULL;
+	elm__states_allow_work(&m->states);
 	for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]) && !*bits && !status; i++) {
 		status = elm__states_reduce(&m->states, state, depths[i], m->lexicon->longest,
 					    &reduced, error);

@@ -38,7 +38,7 @@ static elm_status report(elm__states *s, elm_error *error)
 	if (status)
 		return elm_error_set(error, status,
 				     "the grammar is too ambiguous: following all the ways to read "
-				     "the text takes too much memory");
+				     "the text takes too much memory or time");
 	return ELM_OK;
 }
 
@@ -48,6 +48,12 @@ size_t elm__states_memory(const elm__states *s)
 	       elm__lists_memory(&s->memos) + s->depth_room * sizeof(s->depths[0]) +
 	       s->next_room * sizeof(s->next[0]) + s->result_room * sizeof(s->results[0]) +
 	       s->kind_room;
+}
+
+static void charge(elm__states *s)
+{
+	if (++s->work > ELM__MAX_STATE_WORK)
+		fail(s, ELM_ERR_LIMIT);
 }
 
 static bool append(elm__states *s, const uint32_t *words, uint32_t count)
@@ -143,7 +149,7 @@ static uint32_t merge(elm__states *s, uint32_t a, uint32_t b)
 		return a;
 	if (recall(s, key, 2, &memo))
 		return s->results[memo];
-	while (!s->status) {
+	for (; !s->status; charge(s)) {
 		uint32_t frame[FRAME], a_count, b_count;
 		const uint32_t *x = frames_of(s, a, &a_count) + (size_t)i * FRAME;
 		const uint32_t *y = frames_of(s, b, &b_count) + (size_t)k * FRAME;
@@ -216,7 +222,7 @@ static void iterate(elm__states *s, uint32_t node, uint32_t required, uint32_t a
 
 static void go_back(elm__states *s, uint32_t stack)
 {
-	for (uint32_t i = 0; !s->status; i++) {
+	for (uint32_t i = 0; !s->status; i++, charge(s)) {
 		uint32_t frame[FRAME], count;
 		const uint32_t *frames = frames_of(s, stack, &count);
 
@@ -243,6 +249,7 @@ static void follow(elm__states *s)
 		const elm__node *n = &s->program->nodes[node];
 
 		s->queued[node] = 0;
+		charge(s);
 		switch ((elm__node_kind)n->kind) {
 		case ELM__NODE_BYTE:
 			break;
@@ -384,7 +391,7 @@ static uint32_t reduce(elm__states *s, uint32_t stack, uint32_t depth, uint32_t 
 		key[1] = depth = UINT32_MAX; /* all of it */
 	if (recall(s, key, 3, &memo))
 		return s->results[memo];
-	for (uint32_t i = 0; !s->status; i++) {
+	for (uint32_t i = 0; !s->status; i++, charge(s)) {
 		uint32_t frame[FRAME], count, *last;
 		const uint32_t *frames = frames_of(s, stack, &count);
 

@@ -19,6 +19,7 @@ enum {
 	ELM__DEAD = 0,	       /* the state of texts that are not in the language */
 	ELM__MAX_DEPTH = 1024, /* frames of a stack; a byte that needs more is refused */
 	ELM__MAX_STATE_MEMORY = 64 << 20,
+	ELM__MAX_STATE_WORK = 1 << 22, /* frames and items looked at: some tenths of a second */
 };
 
 /* What a state is apart from its items. */
@@ -46,12 +47,19 @@ typedef struct elm__states {
 	uint32_t *words; /* a growing list */
 	uint32_t word_count, word_room;
 	elm_status status; /* of the operation under way */
+	size_t work;	   /* since elm__states_allow_work */
 } elm__states;
 
 ELM_NODISCARD elm_status elm__states_init(elm__states *s, const elm__program *program,
 					  elm_error *error);
 void elm__states_release(elm__states *s);
 size_t elm__states_memory(const elm__states *s); /* bytes */
+
+/* From here on ELM__MAX_STATE_WORK may be done; then all fails with ELM_ERR_LIMIT. */
+static inline void elm__states_allow_work(elm__states *s)
+{
+	s->work = 0;
+}
 
 /* The state of the empty text. */
 ELM_NODISCARD elm_status elm__states_start(elm__states *s, uint32_t *out, elm_error *error);
