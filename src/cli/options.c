@@ -64,13 +64,13 @@ static int store_choice(parser *p, const cli_option *option, const char *name, c
 	elm__buf list = ELM__BUF_INIT;
 	int code;
 
-	for (int i = 0; option->choices[i]; i++) {
+	for (int i = 0; option->choices[i]; i++)
 		if (!strcmp(option->choices[i], text)) {
 			*field = i;
 			return CLI_DONE;
 		}
+	for (int i = 0; option->choices[i]; i++)
 		elm__buf_printf(&list, "%s%s", i ? ", " : "", option->choices[i]);
-	}
 	code = cli_usage(p->cli, "%s \"%s\" is not one of: %s", name, text, elm__buf_text(&list));
 	elm__buf_release(&list);
 	return code;
