@@ -22,7 +22,9 @@ ALLOWED = {
     "engine": "base cpu quant kernel gguf tokenizer grammar jinja model",
     "eval": "base cpu quant kernel gguf tokenizer grammar jinja model engine",
     "bench": "base cpu kernel model",
-    "cli": "base cpu quant kernel gguf tokenizer grammar jinja model engine eval bench",
+    "http": "base",
+    "server": "base gguf tokenizer grammar jinja model engine http",
+    "cli": "base cpu quant kernel gguf tokenizer grammar jinja model engine eval bench http server",
 }
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent

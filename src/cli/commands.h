@@ -18,6 +18,7 @@ extern const cli_command cli_cmd_help;
 extern const cli_command cli_cmd_inspect;
 extern const cli_command cli_cmd_man;
 extern const cli_command cli_cmd_run;
+extern const cli_command cli_cmd_serve;
 extern const cli_command cli_cmd_tokenize;
 
 #endif

@@ -1,0 +1,362 @@
+/* answer.c: prompts to tokens, tokens to the scheduler, and its events taken in. */
+#include "server/answer.h"
+
+#include <edgelm/memory.h>
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/alloc.h"
+
+static elm_status no_memory(elm_error *error)
+{
+	return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
+}
+
+static elm_status array_prompt(const elm__server *server, const json_t *array, elm__prompt *out,
+			       elm_error *error)
+{
+	size_t vocabulary = elm_tokenizer_size(server->tokenizer);
+	const json_t *token;
+	size_t i;
+
+	out->tokens = elm__malloc(json_array_size(array) * sizeof(out->tokens[0]));
+	if (!out->tokens)
+		return no_memory(error);
+	json_array_foreach(array, i, token)
+	{
+		if ((size_t)json_integer_value(token) >= vocabulary)
+			return elm_error_set(
+				error, ELM_ERR_ARGUMENT,
+				"Field 'prompt' has token %lld; the vocabulary ends at "
+				"%zu",
+				(long long)json_integer_value(token), vocabulary - 1);
+		out->tokens[out->count++] = (elm_token)json_integer_value(token);
+	}
+	return ELM_OK;
+}
+
+static elm_status one_prompt(const elm__server *server, const json_t *value, elm__prompt *out,
+			     elm_error *error)
+{
+	elm_status status = json_is_array(value) ?
+				    array_prompt(server, value, out, error) :
+				    elm_tokenize(server->tokenizer, json_string_value(value),
+						 json_string_length(value),
+						 ELM_TOKENIZE_BOS | ELM_TOKENIZE_SPECIAL,
+						 &out->tokens, &out->count, error);
+
+	if (!status && !out->count)
+		status = elm_error_set(error, ELM_ERR_ARGUMENT,
+				       "Field 'prompt' is empty, and this model has no token that "
+				       "begins a text");
+	return status;
+}
+
+/* Whether a prompt is a list of prompts. */
+static bool is_list(const json_t *prompt)
+{
+	return json_is_array(prompt) && !json_is_integer(json_array_get(prompt, 0));
+}
+
+static elm_status make_prompts(elm__answer *a, elm_error *error)
+{
+	const elm__server *server = a->server;
+	const json_t *prompt = a->request.prompt;
+	size_t count = is_list(prompt) ? json_array_size(prompt) : 1;
+
+	a->prompts = elm__calloc(count, sizeof(a->prompts[0]));
+	if (!a->prompts)
+		return no_memory(error);
+	a->prompt_count = count;
+	if (a->request.api == ELM__API_CHAT)
+		return elm__chat_format_prompt(server->options.format, a->request.messages,
+					       a->request.extra, &a->prompts[0].tokens,
+					       &a->prompts[0].count, error);
+	for (size_t i = 0; i < count; i++) {
+		elm_status status =
+			one_prompt(server, is_list(prompt) ? json_array_get(prompt, i) : prompt,
+				   &a->prompts[i], error);
+
+		if (status)
+			return status;
+	}
+	return ELM_OK;
+}
+
+/* "chatcmpl-" and 32 letters and digits. */
+static elm_status make_id(elm__answer *a, elm_error *error)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678"
+				     "9ab";
+	uint8_t random[32];
+	size_t length;
+
+	if (getrandom(random, sizeof(random), 0) != sizeof(random))
+		return elm_error_set(error, ELM_ERR_SYSTEM, "no random numbers: %s",
+				     strerror(errno));
+	strcpy(a->id, "chatcmpl-");
+	length = strlen(a->id);
+	for (size_t i = 0; i < sizeof(random); i++)
+		a->id[length + i] = digits[random[i] & 63];
+	a->created = (int64_t)time(NULL);
+	return ELM_OK;
+}
+
+/* A key gives the priority at most; a request may lower it. */
+static int32_t priority(const elm__api_request *request, const elm__http_key *key)
+{
+	bool asked = json_is_integer(json_object_get(request->root, "priority"));
+
+	if (key && (!asked || request->priority > key->priority))
+		return key->priority;
+	return (int32_t)request->priority;
+}
+
+/* The stop strings of the request and of the chat format. */
+static size_t collect_stops(const elm__answer *a, const char **out)
+{
+	const elm__chat_format *format = a->server->options.format;
+	size_t count = a->request.stop_count;
+
+	memcpy(out, a->request.stop, count * sizeof(out[0]));
+	if (a->request.api == ELM__API_CHAT)
+		for (size_t i = 0; i < format->stop_count; i++)
+			out[count++] = format->stop[i];
+	return count;
+}
+
+static elm_status submit_choice(elm__answer *a, const elm_request *common, uint32_t number,
+				elm_error *error)
+{
+	elm_sampler_options sampling = a->request.sampling;
+	elm_request request = *common;
+	elm_token_filter filter;
+	elm_status status;
+
+	/* Each choice has numbers of its own, the first one those of a request for one. */
+	sampling.seed += number % (uint32_t)a->request.choices;
+	request.sampling = &sampling;
+	request.prompt = elm__answer_prompt(a, number)->tokens;
+	request.prompt_count = elm__answer_prompt(a, number)->count;
+	status = elm__forms_filter(a->server->forms, &a->request, &filter, error);
+	if (status)
+		return status;
+	request.filter = filter.apply ? &filter : NULL;
+	status = elm__job_submit(a->job, &request, error);
+	if (status && filter.release)
+		filter.release(filter.user);
+	return status;
+}
+
+static elm_status submit(elm__answer *a, elm_error *error)
+{
+	const elm__http_key *key = elm__http_used_key(a->exchange);
+	const elm__api_request *r = &a->request;
+	const char *stop[ELM__API_STOPS + 4];
+	double timeout = a->server->options.timeout;
+	elm_status status;
+	elm_request request = {
+		.max_tokens = r->max_tokens > 0 ? (size_t)r->max_tokens : 0,
+		.stop = stop,
+		.stop_count = collect_stops(a, stop),
+		.ignore_eos = r->ignore_eos,
+		.new_text = r->api == ELM__API_CHAT,
+		.logprobs = r->logprobs,
+		.top_logprobs = (uint32_t)r->top_logprobs,
+		.progress = r->progress && r->stream,
+		.priority = priority(r, key),
+		.tenant = key ? key->number : 0,
+		.arrival_ns = elm__http_arrival(a->exchange),
+	};
+
+	if (timeout > 0)
+		request.deadline_ns = request.arrival_ns + (uint64_t)(timeout * 1e9);
+	/* Whether a prompt was computed before shows in the time that it takes: not to others. */
+	request.cache_scope = r->no_cache ? request.arrival_ns | UINT64_C(1) << 63 : request.tenant;
+	status = elm__job_create(a->choice_count, a->server->options.scheduler, &a->job, error);
+	for (uint32_t i = 0; i < a->choice_count && !status; i++)
+		status = submit_choice(a, &request, i, error);
+	return status;
+}
+
+static elm_status check_context(const elm__answer *a, elm_error *error)
+{
+	uint32_t context = elm_scheduler_get_options(a->server->options.scheduler)->context;
+
+	for (size_t i = 0; i < a->prompt_count; i++)
+		if (a->prompts[i].count >= context)
+			return elm_error_set(error, ELM_ERR_LIMIT,
+					     "request (%zu tokens) exceeds the available context "
+					     "size (%u tokens); shorten it, or start the server "
+					     "with a larger --ctx",
+					     a->prompts[i].count, context);
+	return ELM_OK;
+}
+
+static elm_status choose_seed(elm__answer *a, elm_error *error)
+{
+	uint32_t seed;
+
+	if (a->request.seeded)
+		return ELM_OK;
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		return elm_error_set(error, ELM_ERR_SYSTEM, "no random numbers: %s",
+				     strerror(errno));
+	a->request.sampling.seed = seed;
+	return ELM_OK;
+}
+
+static elm_status prepare(elm__answer *a, elm_error *error)
+{
+	elm_status status = make_prompts(a, error);
+
+	if (!status)
+		status = check_context(a, error);
+	if (!status)
+		status = make_id(a, error);
+	if (!status)
+		status = choose_seed(a, error);
+	if (status)
+		return status;
+	a->choice_count = (uint32_t)(a->prompt_count * (size_t)a->request.choices);
+	a->open = a->choice_count;
+	a->choices = elm__calloc(a->choice_count, sizeof(a->choices[0]));
+	if (!a->choices)
+		return no_memory(error);
+	return submit(a, error);
+}
+
+/* The sentence of the error needs figures beside it, which clients read. */
+static void fail_context(const elm__answer *a, const elm_error *error)
+{
+	uint32_t context = elm_scheduler_get_options(a->server->options.scheduler)->context;
+	size_t longest = 0;
+
+	for (size_t i = 0; i < a->prompt_count; i++)
+		if (a->prompts[i].count > longest)
+			longest = a->prompts[i].count;
+	elm__http_reply_json(a->exchange, 400,
+			     json_pack("{s:{s:i, s:s, s:s, s:I, s:I}}", "error", "code", 400,
+				       "message", error->text, "type", "exceed_context_size_error",
+				       "n_prompt_tokens", (json_int_t)longest, "n_ctx",
+				       (json_int_t)context));
+}
+
+elm_status elm__answer_create(elm__server *server, elm__http_exchange *exchange, elm__api api,
+			      elm__answer **out, elm_error *error)
+{
+	elm__answer *a = elm__calloc(1, sizeof(*a));
+	const char *body;
+	elm_status status;
+	size_t length;
+
+	*out = NULL;
+	if (!a)
+		return no_memory(error);
+	a->server = server;
+	a->exchange = exchange;
+	body = elm__http_body(exchange, &length);
+	status = elm__api_request_parse(&a->request, api, server->options.sampling, body, length,
+					error);
+	if (!status)
+		status = prepare(a, error);
+	if (!status) {
+		*out = a;
+		return ELM_OK;
+	}
+	if (status == ELM_ERR_LIMIT && a->prompt_count)
+		fail_context(a, error);
+	elm__answer_free(a);
+	return status;
+}
+
+void elm__answer_free(elm__answer *a)
+{
+	if (!a)
+		return;
+	elm__job_close(a->job);
+	for (size_t i = 0; i < a->prompt_count; i++)
+		elm_free(a->prompts[i].tokens);
+	elm__free(a->prompts);
+	for (uint32_t i = 0; i < a->choice_count && a->choices; i++) {
+		elm__buf_release(&a->choices[i].text);
+		elm__free(a->choices[i].stop);
+		json_decref(a->choices[i].tokens);
+		json_decref(a->choices[i].logprobs);
+	}
+	elm__free(a->choices);
+	elm__api_request_release(&a->request);
+	elm__buf_release(&a->out);
+	elm__buf_release(&a->before);
+	elm__buf_release(&a->after);
+	elm__free(a);
+}
+
+/* Appends to a list that is made when it is needed. */
+static elm_status append(json_t **list, json_t *value, elm_error *error)
+{
+	if (!*list)
+		*list = json_array();
+	return json_array_append_new(*list, value) ? no_memory(error) : ELM_OK;
+}
+
+static elm_status keep_event(elm__answer *a, elm__choice *c, const elm__job_event *event,
+			     elm_error *error)
+{
+	elm_status status = ELM_OK;
+
+	elm__buf_append(&c->text, event->text, event->text_length);
+	if (event->kind != ELM_EVENT_TOKEN)
+		return elm__buf_status(&c->text, error);
+	if (a->request.logprobs)
+		status = append(&c->logprobs, elm__answer_logprob(a, event), error);
+	if (!status && a->request.return_tokens)
+		status = append(&c->tokens, json_integer(event->token), error);
+	return status ? status : elm__buf_status(&c->text, error);
+}
+
+static elm_status take_end(elm__answer *a, elm__choice *c, const elm__job_event *event,
+			   elm_error *error)
+{
+	size_t all = event->stats.prompt_count + event->stats.token_count;
+	size_t longest = atomic_load(&a->server->longest);
+
+	while (all > longest && !atomic_compare_exchange_weak(&a->server->longest, &longest, all))
+		;
+	if (event->finish == ELM_FINISH_CANCELLED)
+		return elm_error_set(error, ELM_ERR_CANCELLED,
+				     "the server was stopped before the answer was complete");
+	c->ended = true;
+	c->finish = event->finish;
+	a->open--;
+	if (event->stop) {
+		c->stop = elm__strdup(event->stop);
+		if (!c->stop)
+			return no_memory(error);
+	}
+	return ELM_OK;
+}
+
+elm_status elm__answer_take(elm__answer *a, const elm__job_event *event, bool keep,
+			    elm_error *error)
+{
+	elm__choice *c = &a->choices[event->choice];
+	elm_status status = ELM_OK;
+
+	if (event->kind == ELM_EVENT_ERROR) {
+		if (error)
+			*error = *event->error;
+		return event->error->status;
+	}
+	c->stats = event->stats;
+	if (memchr(event->text, '\n', event->text_length))
+		c->has_newline = true;
+	if (keep)
+		status = keep_event(a, c, event, error);
+	if (!status && event->kind == ELM_EVENT_DONE)
+		status = take_end(a, c, event, error);
+	return status;
+}

@@ -1,0 +1,149 @@
+/* server.c: routes, errors, the access log, starting and stopping. */
+#include "server/server.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "server/internal.h"
+
+static const elm__http_route routes[] = {
+	{ "GET", "/health", elm__serve_health, true },
+	{ "GET", "/v1/health", elm__serve_health, true },
+	{ "GET", "/models", elm__serve_models, false },
+	{ "GET", "/v1/models", elm__serve_models, false },
+	{ "GET", "/props", elm__serve_props, false },
+	{ "GET", "/slots", elm__serve_slots, false },
+	{ "GET", "/metrics", elm__serve_metrics, false },
+	{ "POST", "/chat/completions", elm__serve_chat, false },
+	{ "POST", "/v1/chat/completions", elm__serve_chat, false },
+	{ "POST", "/v1/completions", elm__serve_completions, false },
+	{ "POST", "/completion", elm__serve_completion, false },
+	{ "POST", "/completions", elm__serve_completion, false },
+	{ "POST", "/v1/embeddings", elm__serve_embeddings, false },
+	{ "POST", "/tokenize", elm__serve_tokenize, false },
+	{ "POST", "/detokenize", elm__serve_detokenize, false },
+	{ "POST", "/apply-template", elm__serve_apply_template, false },
+	{ NULL, NULL, elm__serve_unknown, true },
+};
+
+int elm__server_status(elm_status status, const char **type)
+{
+	switch (status) {
+	case ELM_ERR_ARGUMENT:
+	case ELM_ERR_UNSUPPORTED:
+	case ELM_ERR_TEMPLATE:
+	case ELM_ERR_LIMIT:
+		*type = "invalid_request_error";
+		return 400;
+	case ELM_ERR_FULL:
+	case ELM_ERR_CANCELLED:
+		*type = "unavailable_error";
+		return 503;
+	default:
+		/* ELM_ERR_FORMAT too: a body that is no JSON has this status in llama-server, and
+		 * its clients know it. */
+		*type = "server_error";
+		return 500;
+	}
+}
+
+void elm__server_fail(elm__server *server, elm__http_exchange *exchange, const elm_error *error)
+{
+	const char *type;
+	int status = elm__server_status(error->status, &type);
+
+	if (status == 503) {
+		char seconds[16];
+		double wait = elm_scheduler_retry_after(server->options.scheduler);
+
+		snprintf(seconds, sizeof(seconds), "%d", wait < 3600 ? (int)wait : 3600);
+		elm__http_set_header(exchange, "Retry-After", seconds);
+	}
+	elm__http_fail(exchange, status, type, "%s", error->text);
+}
+
+/* One line of JSON: what, who, how long; no text of a request or an answer. */
+static void log_exchange(void *user, const elm__http_record *record)
+{
+	const elm__server *server = user;
+	char when[32];
+	struct tm utc;
+	time_t now = time(NULL);
+	json_t *value;
+	char *line;
+
+	if (!server->options.log)
+		return;
+	gmtime_r(&now, &utc);
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &utc);
+	value = json_pack("{s:s, s:s, s:o, s:o, s:i, s:I, s:f, s:b, s:s*, s:s*}", "time", when,
+			  "client", record->client, "method",
+			  elm__json_bytes(record->method, strlen(record->method)), "path",
+			  elm__json_bytes(record->path, strlen(record->path)), "status",
+			  record->status, "bytes", (json_int_t)record->sent, "seconds",
+			  record->seconds, "complete", record->complete, "key", record->key, "note",
+			  record->note[0] ? record->note : NULL);
+	line = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
+	json_decref(value);
+	if (line)
+		server->options.log(server->options.log_user, line);
+	free(line);
+}
+
+elm_status elm__server_start(const elm__server_options *options, elm__server **out,
+			     elm_error *error)
+{
+	elm__server *server = elm__calloc(1, sizeof(*server));
+	elm__http_options http = options->http;
+	elm_status status;
+
+	*out = NULL;
+	if (!server)
+		return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
+	server->options = *options;
+	server->model = elm_scheduler_model(options->scheduler);
+	server->tokenizer = elm_model_tokenizer(server->model);
+	server->started = (int64_t)time(NULL);
+	http.routes = routes;
+	http.done = log_exchange;
+	http.user = server;
+	status = elm__forms_create(server->tokenizer, &server->forms, error);
+	if (!status)
+		status = elm__http_server_start(&http, &server->http, error);
+	if (status)
+		elm__server_stop(server);
+	else
+		*out = server;
+	return status;
+}
+
+elm__http_server *elm__server_http(elm__server *server)
+{
+	return server->http;
+}
+
+void elm__server_drain(elm__server *server, double seconds)
+{
+	uint64_t end = elm__now_ns() + (uint64_t)(seconds * 1e9);
+
+	elm__http_server_quiesce(server->http);
+	/* What is cut off has been told so: whether all could end makes no difference here. */
+	(void)!elm_scheduler_drain(server->options.scheduler, seconds, NULL);
+	/* The engine has finished before the clients have read it. */
+	while (elm__http_server_busy(server->http) && elm__now_ns() < end) {
+		struct timespec pause = { .tv_nsec = 10000000 };
+
+		nanosleep(&pause, NULL);
+	}
+}
+
+void elm__server_stop(elm__server *server)
+{
+	if (!server)
+		return;
+	elm__http_server_stop(server->http);
+	elm__forms_free(server->forms);
+	elm__free(server);
+}
