@@ -7,6 +7,7 @@
 #ifndef EDGELM_GENERATE_H
 #define EDGELM_GENERATE_H
 
+#include <edgelm/grammar.h>
 #include <edgelm/sampler.h>
 #include <edgelm/session.h>
 
@@ -14,13 +15,13 @@ typedef struct elm_generator elm_generator;
 
 /* Why a generation ended. */
 typedef enum elm_finish {
-	ELM_FINISH_EOS = 1,   /* the model ended it */
+	ELM_FINISH_EOS = 1,   /* the model ended it, or its constraint: it is complete */
 	ELM_FINISH_LENGTH,    /* max_tokens were generated */
 	ELM_FINISH_STOP,      /* a stop string appeared */
 	ELM_FINISH_CONTEXT,   /* the context is full */
 	ELM_FINISH_CANCELLED, /* by the flag, or by the text callback */
 	ELM_FINISH_DEADLINE,  /* its time was over (scheduler) */
-	ELM_FINISH_FILTER,    /* no token was allowed to follow (scheduler) */
+	ELM_FINISH_FILTER,    /* no token was allowed to follow */
 	ELM_FINISH_COUNT      /* all values are below; for tables */
 } elm_finish;
 
@@ -37,13 +38,15 @@ typedef struct elm_generate_options {
 	size_t max_tokens;	 /* 0: until the model ends it or the context is full */
 	const char *const *stop; /* valid UTF-8, none empty; the text ends before them */
 	size_t stop_count;
-	uint32_t draft;	 /* guess up to this many tokens ahead from what was read before (prompt
-			    lookup); the text is the same, sooner. The session's max_logits must be
-			    larger. 0: off */
-	bool ignore_eos; /* tokens that end a generation cannot be chosen */
-	bool special;	 /* show control tokens in the text */
-	bool new_text;	 /* the answer is a text of its own, so an SPM vocabulary's leading space is
-			    dropped; otherwise it continues the prompt */
+	uint32_t draft; /* guess up to this many tokens ahead from what was read before (prompt
+			   lookup); the text is the same, sooner. The session's max_logits must be
+			   larger. 0: off */
+	elm_constraint *constraint; /* the text must satisfy it, unless the end is another than
+				       ELM_FINISH_EOS; started over by the run; may be NULL */
+	bool ignore_eos;	    /* tokens that end a generation cannot be chosen */
+	bool special;		    /* show control tokens in the text */
+	bool new_text; /* the answer is a text of its own, so an SPM vocabulary's leading space is
+			  dropped; otherwise it continues the prompt */
 	uint64_t arrival_ns;	    /* CLOCK_MONOTONIC when the request came in; 0: the call */
 	const volatile int *cancel; /* ends the generation when another thread or a signal handler
 				       makes it non-zero; may be NULL */

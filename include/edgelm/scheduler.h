@@ -80,6 +80,9 @@ typedef struct elm_token_filter {
 	void *user;
 } elm_token_filter;
 
+/* The filter of a constraint, which it takes over and starts over; `new_text` as in the request. */
+ELM_API elm_token_filter elm_constraint_filter(elm_constraint *constraint, bool new_text);
+
 typedef enum elm_event_kind {
 	ELM_EVENT_PROMPT = 1, /* part of the prompt has been computed; only with `progress` */
 	ELM_EVENT_TOKEN,      /* a token was chosen */

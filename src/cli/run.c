@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cli/chat_format.h"
 #include "cli/commands.h"
+#include "cli/constraint.h"
 #include "cli/generation.h"
 #include "cli/model_options.h"
 #include "cli/vocabulary.h"
@@ -21,6 +22,7 @@ typedef struct settings {
 	int speculation;
 	bool chat, ignore_eos, special;
 	cli_list stop;
+	cli_constraint_settings constraint;
 	cli_model_settings engine;
 	cli_sampling_settings sampling;
 } settings;
@@ -61,6 +63,7 @@ static const cli_option run_options[] = {
 
 static const cli_group groups[] = {
 	{ "Options", run_options, 0 },
+	{ "Form of the text", cli_constraint_options, offsetof(settings, constraint) },
 	{ "Sampling", cli_sampling_options, offsetof(settings, sampling) },
 	{ "Model", cli_model_options, offsetof(settings, engine) },
 	{ 0 },
@@ -77,6 +80,7 @@ typedef struct job {
 	elm_session *session;
 	elm_sampler *sampler;
 	elm_generator *generator;
+	elm_constraint *constraint; /* NULL: none */
 	elm_token *prompt;
 	size_t prompt_count;
 	elm__chat_format format;
@@ -180,7 +184,8 @@ static elm_status open_engine(job *j, elm_error *error)
 
 static int report(const job *j, const elm_generate_result *result)
 {
-	int code = result->finish == ELM_FINISH_CANCELLED ? CLI_FAILED : CLI_DONE;
+	bool incomplete = j->constraint && !elm_constraint_can_end(j->constraint);
+	int code = result->finish == ELM_FINISH_CANCELLED || incomplete ? CLI_FAILED : CLI_DONE;
 
 	if (j->cli->json)
 		return cli_print_json(j->cli, cli_generation_json(result, j->seed)) ? CLI_FAILED :
@@ -190,6 +195,9 @@ static int report(const job *j, const elm_generate_result *result)
 		putchar('\n');
 	if (!j->cli->quiet)
 		cli_print_generation(result, j->seed);
+	if (incomplete)
+		return cli_fail(j->cli, "the text is not complete; it was ended by: %s",
+				elm_finish_name(result->finish));
 	return code;
 }
 
@@ -212,6 +220,7 @@ static int generate(job *j)
 
 	if (open_engine(j, &error) || read_prompt(j, &error) || collect_stop(j, &error))
 		return cli_fail_error(j->cli, &error);
+	options.constraint = j->constraint;
 	options.arrival_ns = j->arrival_ns;
 	options.stop = j->stop;
 	options.stop_count = j->stop_count;
@@ -230,19 +239,32 @@ static int run(cli_context *cli)
 {
 	const settings *s = cli->settings;
 	job j = { .cli = cli, .s = s, .ends_line = true };
+	elm_grammar *grammar;
+	elm_error error = { 0 };
 	int code;
 
 	if (s->prompt && s->file)
 		return cli_usage(cli, "give --prompt or --file, not both");
+	if (!!s->constraint.grammar + !!s->constraint.schema + s->constraint.object > 1)
+		return cli_usage(cli, "give one of --grammar, --json-schema and --json-object");
 	if (!s->chat && (s->system || s->chat_template))
 		return cli_usage(cli, "--system and --template need --chat");
+	if (cli_read_grammar(&s->constraint, &grammar, &error))
+		return cli_fail_error(cli, &error);
 	j.model = cli_open_model(cli, s->model, &s->engine);
-	if (!j.model)
+	if (!j.model) {
+		elm_grammar_free(grammar);
 		return CLI_FAILED;
+	}
+	if (cli_constrain(grammar, elm_model_tokenizer(j.model), &j.constraint, &error)) {
+		elm_model_close(j.model);
+		return cli_fail_error(cli, &error);
+	}
 	j.sampler = cli_create_sampler(cli, &s->sampling, elm_model_get_info(j.model)->vocabulary,
 				       &j.seed, &code);
 	if (j.sampler)
 		code = generate(&j);
+	elm_constraint_free(j.constraint);
 	elm_generator_free(j.generator);
 	elm_session_free(j.session);
 	elm_sampler_free(j.sampler);

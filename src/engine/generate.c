@@ -204,13 +204,25 @@ static elm_status make_room(elm_generator *g, elm_error *error)
 
 /* Chooses the next token from the logits of a row of the last step. */
 static elm_status choose(elm_generator *g, elm_sampler *sampler, const elm_generate_options *o,
-			 uint32_t row, elm_token *token, elm_error *error)
+			 uint32_t row, elm_token *token, elm_finish *finish, elm_error *error)
 {
+	size_t vocabulary = elm_model_get_info(elm_session_model(g->session))->vocabulary;
 	float *logits = elm_session_logits(g->session, row);
+	elm_status status;
+	bool any = true;
 
 	if (o->ignore_eos)
 		for (size_t i = 0; i < g->end_count; i++)
 			logits[g->ends[i]] = -INFINITY;
+	if (o->constraint) {
+		status = elm_constraint_apply(o->constraint, logits, vocabulary, &any, error);
+		if (status)
+			return status;
+	}
+	if (!any) {
+		*finish = ELM_FINISH_FILTER;
+		return ELM_OK;
+	}
 	return elm_sampler_sample(sampler, logits, token, error);
 }
 
@@ -223,6 +235,8 @@ static elm_status take(elm_generator *g, const elm_generate_options *o, elm_toke
 	const char *text;
 	size_t length;
 
+	if (!status && o->constraint)
+		status = elm_constraint_accept(o->constraint, token, error);
 	if (status)
 		return status;
 	g->tokens[g->token_count] = token;
@@ -236,6 +250,8 @@ static elm_status take(elm_generator *g, const elm_generate_options *o, elm_toke
 		*finish = ELM_FINISH_CANCELLED;
 	else if (g->output.stopped)
 		*finish = ELM_FINISH_STOP;
+	else if (o->constraint && elm_constraint_finished(o->constraint))
+		*finish = ELM_FINISH_EOS;
 	else if (g->token_count == o->max_tokens)
 		*finish = ELM_FINISH_LENGTH;
 	else if (g->held_count == g->context)
@@ -286,8 +302,8 @@ static elm_status generate(elm_generator *g, elm_sampler *sampler, const elm_gen
 	elm_status status = ELM_OK;
 
 	while (!status && !*finish) {
-		status = choose(g, sampler, o, row, &token, error);
-		if (status)
+		status = choose(g, sampler, o, row, &token, finish, error);
+		if (status || *finish)
 			break;
 		if (elm_tokenizer_is_eog(g->tokenizer, token)) {
 			*finish = ELM_FINISH_EOS;
@@ -373,6 +389,8 @@ static elm_status prepare(elm_generator *g, elm_sampler *sampler, const elm_gene
 				  o->stop_count, error);
 	if (!status && o->ignore_eos)
 		status = find_ends(g, error);
+	if (o->constraint)
+		elm_constraint_reset(o->constraint, o->new_text);
 	elm_sampler_forget(sampler);
 	for (size_t i = 0; i < o->prompt_count && !status; i++)
 		status = elm_sampler_accept(sampler, o->prompt[i], error);

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <edgelm/memory.h>
+#include <edgelm/scheduler.h>
 
 #include "base/alloc.h"
 #include "base/random.h"
@@ -607,6 +608,34 @@ static void ambiguity_is_bounded(void **state)
 	rig_release(&r);
 }
 
+/* What the scheduler sees of a constraint. */
+static void a_constraint_is_a_filter(void **state)
+{
+	elm_token_filter filter;
+	float *logits;
+	bool any;
+	rig r;
+
+	rig_small(&r, &vocab_small_spm);
+	logits = calloc(r.size, sizeof(*logits));
+	assert_non_null(logits);
+	fail_never(); /* counts blocks */
+	filter = elm_constraint_filter(constrain(&r, gbnf("root ::= \"ab\"")), true);
+	assert_int_equal(filter.apply(filter.user, logits, r.size, &any, NULL), ELM_OK);
+	assert_true(any);
+	assert_true(logits[8] == 0); /* " ab", the space of a new text */
+	assert_true(logits[5] == -INFINITY);
+	assert_false(filter.finished(filter.user));
+	assert_int_equal(filter.accept(filter.user, 5, NULL), ELM_ERR_ARGUMENT);
+	assert_int_equal(filter.accept(filter.user, 8, NULL), ELM_OK);
+	assert_true(filter.finished(filter.user));
+	filter.release(filter.user);
+	assert_int_equal(live_blocks(), 0);
+	fail_off();
+	free(logits);
+	rig_release(&r);
+}
+
 /* ---- several threads ---- */
 
 typedef struct worker {
@@ -713,6 +742,7 @@ int main(void)
 		cmocka_unit_test(the_first_space_may_not_count),
 		cmocka_unit_test(what_is_remembered_may_be_forgotten),
 		cmocka_unit_test(ambiguity_is_bounded),
+		cmocka_unit_test(a_constraint_is_a_filter),
 		cmocka_unit_test(threads_share_a_grammar),
 		cmocka_unit_test(memory_may_run_out),
 	};
