@@ -126,7 +126,9 @@ elm__http_server *elm__server_http(elm__server *server)
 
 void elm__server_drain(elm__server *server, double seconds)
 {
-	uint64_t end = elm__now_ns() + (uint64_t)(seconds * 1e9);
+	/* Beyond the end of the time, for clients to be told what has happened. */
+	const double last_words = 1;
+	uint64_t end = elm__now_ns() + (uint64_t)((seconds + last_words) * 1e9);
 
 	elm__http_server_quiesce(server->http);
 	/* What is cut off has been told so: whether all could end makes no difference here. */
