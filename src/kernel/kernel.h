@@ -48,7 +48,7 @@ typedef struct elm__matrix {
  * ..], x = q8_scale[k] * q8, and q8_sum[2 k + h] is the sum of the integers of its half h (exact),
  * which turns the offset or minimum of weights into one product. Columns and rows that only pad are
  * zero. A block that holds a NaN or infinity has the scale NaN and zeros; one with no magnitude
- * above ELM__Q8_TINY is zero.
+ * above ELM__Q8_TINY is zero. The scale is fitted to the rounded inputs; see ref/matmul.c.
  *
  * ELM__FORM_Q16: the same and a second plane in [-127, 127], x = q8_scale[k] * (q8 + q8_low / 256),
  * so that nothing noticeable is lost; q8_low_sum is to q8_low what q8_sum is to q8. For products

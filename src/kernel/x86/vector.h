@@ -205,6 +205,7 @@ static void quantize_block(elm__activations *x, unsigned form, size_t k, const f
 {
 	vf value[VECTORS];
 	vi sum[2] = { vi_set32(0), vi_set32(0) }, low_sum[2] = { vi_set32(0), vi_set32(0) };
+	vf product = vf_set(0), square = vf_set(0);
 	uint32_t bits;
 	float largest, inverse;
 
@@ -221,6 +222,8 @@ static void quantize_block(elm__activations *x, unsigned form, size_t k, const f
 
 		vi_store8(x->q8 + 32 * k + j * LANES, q);
 		sum[half] = vi_add32(sum[half], q);
+		product = vf_fma(scaled, vf_from_int(q), product);
+		square = vf_fma(vf_from_int(q), vf_from_int(q), square);
 		if (form == ELM__FORM_Q16) {
 			vf rest = vf_mul(vf_sub(scaled, vf_from_int(q)), vf_set(256));
 			vf fits = vf_max(vf_set(-127), vf_min(vf_set(127), rest));
@@ -230,6 +233,8 @@ static void quantize_block(elm__activations *x, unsigned form, size_t k, const f
 			low_sum[half] = vi_add32(low_sum[half], low);
 		}
 	}
+	if (form == ELM__FORM_Q8 && inverse > 0)
+		x->q8_scale[k] *= vf_sum(product) / vf_sum(square);
 	for (size_t h = 0; h < 2; h++) {
 		x->q8_sum[2 * k + h] = vf_sum(vf_from_int(sum[h]));
 		if (form == ELM__FORM_Q16)
