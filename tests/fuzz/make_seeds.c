@@ -50,6 +50,7 @@ int main(int argc, char **argv)
 	seeds_gguf();
 	seeds_model();
 	seeds_jinja();
+	seeds_request();
 	seeds_tokenizer();
 	return 0;
 }

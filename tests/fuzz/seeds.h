@@ -21,6 +21,7 @@ void seed_fail(const char *message);
 void seeds_gguf(void);
 void seeds_model(void);
 void seeds_jinja(void);
+void seeds_request(void);
 void seeds_tokenizer(void);
 
 #endif

@@ -1,0 +1,51 @@
+/* The body of a request, read as each dialect would. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/request.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds, const char *what)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "does not hold: %s\n", what);
+	abort();
+}
+
+static void check(const elm__api_request *r)
+{
+	require(json_is_object(r->root), "a request is an object");
+	require((r->api == ELM__API_CHAT) == (r->messages != NULL), "a chat has messages");
+	require((r->api == ELM__API_CHAT) == (r->prompt == NULL), "and no prompt");
+	require(r->choices >= 1 && r->choices <= ELM__API_CHOICES, "choices are bounded");
+	require(r->max_tokens == -1 || r->max_tokens >= 1, "so is the length");
+	require(r->top_logprobs >= 0 && r->top_logprobs <= 100, "and the number of alternatives");
+	require(r->logprobs || !r->top_logprobs, "which come with log probabilities");
+	require(r->sampling.temperature >= 0 && r->sampling.temperature <= 100, "temperature");
+	require((r->form == ELM__FORM_SCHEMA) == (r->schema != NULL), "a schema has a text");
+	require((r->form == ELM__FORM_GRAMMAR) == (r->grammar != NULL), "so has a grammar");
+	for (size_t i = 0; i < r->stop_count; i++)
+		require(r->stop[i][0] != '\0', "stop strings are not empty");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	elm_sampler_options defaults = elm_sampler_defaults();
+
+	for (int api = ELM__API_CHAT; api <= ELM__API_COMPLETION; api++) {
+		elm__api_request request;
+		elm_error error = { 0 };
+
+		if (elm__api_request_parse(&request, (elm__api)api, &defaults, (const char *)data,
+					   size, &error)) {
+			require(error.text[0] && !request.root, "a failure says why");
+			continue;
+		}
+		check(&request);
+		elm__api_request_release(&request);
+	}
+	return 0;
+}
