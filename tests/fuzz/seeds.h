@@ -19,6 +19,7 @@ void seed_write(const char *corpus, const char *name, const void *data, size_t s
 void seed_fail(const char *message);
 
 void seeds_gguf(void);
+void seeds_grammar(void);
 void seeds_model(void);
 void seeds_jinja(void);
 void seeds_request(void);

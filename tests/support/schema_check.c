@@ -1,6 +1,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "schema_check.h"
 
+#include <math.h>
 #include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +26,8 @@ static bool has_type(const char *type, const json_t *value)
 		return !strcmp(type, "integer") || !strcmp(type, "number");
 	case JSON_REAL:
 		return !strcmp(type, "number") ||
-		       (!strcmp(type, "integer") &&
-			json_real_value(value) == (double)(long long)json_real_value(value));
+		       (!strcmp(type, "integer") && fabs(json_real_value(value)) < 1e15 &&
+			json_real_value(value) == floor(json_real_value(value)));
 	case JSON_TRUE:
 	case JSON_FALSE:
 		return !strcmp(type, "boolean");
@@ -96,18 +97,29 @@ static bool check_number(const json_t *schema, const json_t *value)
 	       (!below || number < json_number_value(below));
 }
 
-/* Whether a pattern is found. One that PCRE2 reads otherwise (it has less white space than
- * ECMA-262), or not at all, does not count. */
+/* Whether a pattern has what PCRE2 reads in another way than ECMA-262. */
+static bool is_other_regex(const char *pattern)
+{
+	static const char *const others[] = { "\\s", "\\S", "\\v", "[:", "[.", "[=" };
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strstr(pattern, others[i]))
+			return true;
+	return false;
+}
+
+/* Whether a pattern is found; one that PCRE2 does not take does not count. */
 static bool matches(const char *pattern, size_t length, const json_t *value)
 {
 	int number, found;
 	PCRE2_SIZE offset;
 	pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern, length,
-					 PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX, &number,
-					 &offset, NULL);
+					 PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX |
+						 PCRE2_ALLOW_EMPTY_CLASS,
+					 &number, &offset, NULL);
 	pcre2_match_data *data;
 
-	if (!code || strstr(pattern, "\\s")) {
+	if (!code || is_other_regex(pattern)) {
 		pcre2_code_free(code);
 		return true;
 	}
