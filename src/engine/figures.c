@@ -13,8 +13,7 @@ static const double counts[ELM_HISTOGRAM_BOUNDS] = {
 
 static void empty(elm_histogram *h, const double *bounds)
 {
-	memset(h, 0, sizeof(*h));
-	h->bounds = bounds;
+	*h = (elm_histogram){ .bounds = bounds };
 }
 
 void elm__figures_init(elm_scheduler_stats *stats)

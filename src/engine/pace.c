@@ -6,9 +6,9 @@
  * time every so many steps costs prompts 2 %. */
 enum { FIRST_SLICE = 16, LOOK_EVERY = 48 };
 
-/* Of the normal time, prompts may add this much. The rest of the second half is for what cannot be
+/* Of the normal time, prompts may add this much. The rest is for what cannot be
  * foreseen. */
-static const double share = 0.8;
+static const double share = 0.75;
 /* When an answer alone takes longer than the target, prompts still get this much of its time. */
 static const double least_share = 0.1;
 

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "base/text.h"
+#include "support.h"
+#include "tiny_model.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t ended = PTHREAD_COND_INITIALIZER;
@@ -101,4 +103,76 @@ void answer_clear(answer *a)
 
 	elm__buf_release(&a->text);
 	*a = kept;
+}
+
+elm_model *answers_model(uint64_t seed)
+{
+	tiny_model tiny = { .seed = seed };
+	elm_model_options options = { .isa = "scalar" };
+	elm_error error = { 0 };
+	elm_model *model;
+
+	tiny_model_write(&tiny, temp_path("answers.gguf"));
+	if (elm_model_open(temp_path("answers.gguf"), &options, &model, &error) != ELM_OK)
+		fail_msg("%s", error.text);
+	return model;
+}
+
+elm_scheduler_options answers_options(void)
+{
+	elm_scheduler_options options = elm_scheduler_defaults();
+
+	options.session.kv_type = ELM_TYPE_F32;
+	options.session.threads = 1;
+	options.session.context = 8 * ANSWER_CONTEXT;
+	options.context = ANSWER_CONTEXT;
+	options.session.max_sequences = 8;
+	options.session.batch = 64;
+	options.memory_reserve = UINT64_MAX;
+	return options;
+}
+
+elm_scheduler *answers_start(elm_model *model, elm_scheduler_options options)
+{
+	elm_error error = { 0 };
+	elm_scheduler *s;
+
+	if (elm_scheduler_create(model, &options, &s, &error) != ELM_OK)
+		fail_msg("%s", error.text);
+	return s;
+}
+
+void answers_submit(elm_scheduler *s, elm_request *request, answer *a)
+{
+	elm_error error = { 0 };
+
+	request->on_event = answer_event;
+	request->user = a;
+	if (elm_scheduler_submit(s, request, &a->id, &error) != ELM_OK)
+		fail_msg("%s", error.text);
+}
+
+elm_scheduler_stats answers_stats(elm_scheduler *s)
+{
+	elm_scheduler_stats stats;
+
+	elm_scheduler_get_stats(s, &stats);
+	return stats;
+}
+
+elm_sampler_options answers_greedy(void)
+{
+	elm_sampler_options options = elm_sampler_defaults();
+
+	options.temperature = 0;
+	return options;
+}
+
+const elm_token *answers_prompt(unsigned seed)
+{
+	static elm_token prompt[ANSWER_CONTEXT];
+
+	for (unsigned i = 0; i < ANSWER_CONTEXT; i++)
+		prompt[i] = (elm_token)((i * 7919 + seed * 101) % 250 + 3);
+	return prompt;
 }

@@ -47,4 +47,32 @@ bool answer_ended(answer *answer);
 /* Releases the text and empties all but enough, each and user. */
 void answer_clear(answer *answer);
 
+/* --- a scheduler to ask --- */
+
+enum { ANSWER_CONTEXT = 256 };
+
+/*
+ * A tiny model, its kernels scalar: they compute a row in the same order of additions whatever its
+ * batch, so that all comparisons can be exact.
+ */
+elm_model *answers_model(uint64_t seed);
+
+/* 8 requests at once, of 256 tokens each in a F32 cache, batch 64, one thread, memory not looked
+ * at. */
+elm_scheduler_options answers_options(void);
+
+elm_scheduler *answers_start(elm_model *model, elm_scheduler_options options);
+
+/* Submits with answer_event. */
+void answers_submit(elm_scheduler *s, elm_request *request, answer *a);
+
+elm_scheduler_stats answers_stats(elm_scheduler *s);
+
+/* Always the most likely token. */
+elm_sampler_options answers_greedy(void);
+
+/* A prompt of 256 tokens that looks random, and is the same for the same seed until the next call.
+ */
+const elm_token *answers_prompt(unsigned seed);
+
 #endif

@@ -48,6 +48,9 @@ size_t golden_each(const char *folder, const char *ending, void (*each)(const ch
 /* Appends a whole file. */
 void read_whole(const char *path, elm__buf *out);
 
+/* Writes a file below a folder, with the folders that its path needs. */
+void write_below(const char *root, const char *path, const char *text);
+
 /* Fails unless `text` contains `part`, showing both. */
 void assert_contains(const char *text, const char *part);
 

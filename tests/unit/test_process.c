@@ -41,19 +41,7 @@ static char root[4096];
 
 static void put(const char *path, const char *text)
 {
-	char full[4200];
-	FILE *file;
-
-	snprintf(full, sizeof(full), "%s%s", root, path);
-	for (char *at = full + strlen(root) + 1; (at = strchr(at, '/')); at++) {
-		*at = '\0';
-		mkdir(full, 0777);
-		*at = '/';
-	}
-	file = fopen(full, "w");
-	assert_non_null(file);
-	fputs(text, file);
-	fclose(file);
+	write_below(root, path, text);
 }
 
 /* A fresh root for each test. */
@@ -109,6 +97,37 @@ static void the_old_groups_are_read_too(void **state)
 	assert_int_equal(available(), 3000000); /* no more than is used can be cached */
 }
 
+static void all_memory_is_that_of_the_group_too(void **state)
+{
+	uint64_t bytes;
+
+	start("total");
+	assert_true(elm__memory_total(root, &bytes));
+	assert_int_equal(bytes, 9000 * 1024);
+	put("/sys/fs/cgroup/memory.max", "3000000\n");
+	assert_true(elm__memory_total(root, &bytes));
+	assert_int_equal(bytes, 3000000);
+	put("/sys/fs/cgroup/memory.max", "max\n");
+	put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+	assert_true(elm__memory_total(root, &bytes));
+	assert_int_equal(bytes, 9000 * 1024);
+	assert_false(elm__memory_total("/nowhere", &bytes));
+}
+
+static void waiting_for_memory(void **state)
+{
+	double some = -1, all = -1;
+
+	start("stall");
+	assert_false(elm__memory_stall(root, &some, &all));
+	put("/proc/pressure/memory", "some avg10=12.50 avg60=1.00 avg300=0.00 total=7\n");
+	assert_false(elm__memory_stall(root, &some, &all));
+	put("/proc/pressure/memory", "some avg10=12.50 avg60=1.00 avg300=0.00 total=7\n"
+				     "full avg10=3.25 avg60=1.00 avg300=0.00 total=7\n");
+	assert_true(elm__memory_stall(root, &some, &all));
+	assert_true(some == 12.5 && all == 3.25);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +135,8 @@ int main(void)
 		cmocka_unit_test(the_machine_is_the_limit),
 		cmocka_unit_test(the_group_is_the_limit),
 		cmocka_unit_test(the_old_groups_are_read_too),
+		cmocka_unit_test(all_memory_is_that_of_the_group_too),
+		cmocka_unit_test(waiting_for_memory),
 	};
 
 	return cmocka_run_group_tests_name("process", tests, NULL, NULL);

@@ -1,9 +1,6 @@
 /*
  * The scheduler's answers: those that each request would get alone, whatever else runs, however
  * small the cache, whoever leaves.
- *
- * The scalar kernels compute a row in the same order of additions whatever its batch, so that all
- * comparisons are exact.
  */
 #include <edgelm/scheduler.h>
 
@@ -22,82 +19,20 @@
 #include "support.h"
 #include "tiny_model.h"
 
-enum { CONTEXT = 256, REQUESTS = 40, FIRST_LETTER = 259, EOS = 2 };
+enum { REQUESTS = 40, EOS = 2 };
 
 static elm_model *model;
-
-static int open_model(void **state)
-{
-	tiny_model tiny = { .seed = 5 };
-	elm_model_options options = { .isa = "scalar" };
-	elm_error error = { 0 };
-
-	(void)state;
-	tiny_model_write(&tiny, temp_path("scheduler.gguf"));
-	if (elm_model_open(temp_path("scheduler.gguf"), &options, &model, &error) != ELM_OK)
-		fail_msg("%s", error.text);
-	return 0;
-}
-
-static int close_model(void **state)
-{
-	(void)state;
-	elm_model_close(model);
-	return 0;
-}
-
-static elm_scheduler_options small(void)
-{
-	elm_scheduler_options options = elm_scheduler_defaults();
-
-	options.session.kv_type = ELM_TYPE_F32;
-	options.session.threads = 1;
-	options.session.context = 8 * CONTEXT;
-	options.context = CONTEXT;
-	options.session.max_sequences = 8;
-	options.session.batch = 64;
-	options.memory_reserve = UINT64_MAX;
-	return options;
-}
-
-static elm_scheduler *start(elm_scheduler_options options)
-{
-	elm_error error = { 0 };
-	elm_scheduler *s;
-
-	if (elm_scheduler_create(model, &options, &s, &error) != ELM_OK)
-		fail_msg("%s", error.text);
-	return s;
-}
-
-static void submit(elm_scheduler *s, elm_request *request, answer *a)
-{
-	elm_error error = { 0 };
-
-	request->on_event = answer_event;
-	request->user = a;
-	if (elm_scheduler_submit(s, request, &a->id, &error) != ELM_OK)
-		fail_msg("%s", error.text);
-}
-
-static elm_scheduler_stats stats_of(elm_scheduler *s)
-{
-	elm_scheduler_stats stats;
-
-	elm_scheduler_get_stats(s, &stats);
-	return stats;
-}
 
 /* --- requests, and what they get alone --- */
 
 typedef struct job {
-	elm_token prompt[CONTEXT];
+	elm_token prompt[ANSWER_CONTEXT];
 	elm_logit_bias bias[2];
 	elm_sampler_options sampling;
 	const char *stops[2];
 	elm_request request;
 	/* what it gets alone */
-	elm_token tokens[CONTEXT];
+	elm_token tokens[ANSWER_CONTEXT];
 	size_t count;
 	char *text; /* may have zeros in it */
 	size_t length;
@@ -144,7 +79,7 @@ static void make_job(job *j, unsigned number)
 
 static void run_alone(job *j)
 {
-	elm_session_options options = small().session;
+	elm_session_options options = answers_options().session;
 	elm_generate_options generate = {
 		.prompt = j->prompt,
 		.prompt_count = j->request.prompt_count,
@@ -158,14 +93,15 @@ static void run_alone(job *j)
 	elm_sampler *sampler;
 	elm_session *session;
 
-	options.context = CONTEXT;
+	options.context = ANSWER_CONTEXT;
 	options.max_sequences = 1;
 	assert_int_equal(elm_session_create(model, &options, &session, NULL), ELM_OK);
 	assert_int_equal(elm_sampler_create(&j->sampling, TINY_VOCABULARY, &sampler, NULL), ELM_OK);
 	assert_int_equal(elm_generator_create(session, 0, &generator, NULL), ELM_OK);
 	assert_int_equal(elm_generator_run(generator, sampler, &generate, &result, NULL), ELM_OK);
 	j->count = result.token_count;
-	memcpy(j->tokens, result.tokens, j->count * sizeof(elm_token));
+	for (size_t i = 0; i < j->count; i++)
+		j->tokens[i] = result.tokens[i];
 	j->length = result.text_length;
 	j->text = malloc(j->length + 1);
 	memcpy(j->text, result.text, j->length + 1);
@@ -179,20 +115,22 @@ static job jobs[REQUESTS];
 
 static int make_jobs(void **state)
 {
-	int rc = open_model(state);
-
+	(void)state;
+	model = answers_model(5);
 	for (unsigned i = 0; i < REQUESTS; i++) {
 		make_job(&jobs[i], i);
 		run_alone(&jobs[i]);
 	}
-	return rc;
+	return 0;
 }
 
 static int free_jobs(void **state)
 {
 	for (unsigned i = 0; i < REQUESTS; i++)
 		free(jobs[i].text);
-	return close_model(state);
+	(void)state;
+	elm_model_close(model);
+	return 0;
 }
 
 /* All of it, or the beginning when it was cancelled. */
@@ -226,7 +164,7 @@ static void nap(unsigned microseconds)
 /* Nothing is left in use when nobody runs. */
 static void assert_all_given_back(elm_scheduler *s)
 {
-	elm_scheduler_stats stats = stats_of(s);
+	elm_scheduler_stats stats = answers_stats(s);
 
 	assert_int_equal(stats.kv_blocks_used, 0);
 	assert_int_equal(stats.running + stats.waiting, 0);
@@ -236,7 +174,7 @@ static void assert_all_given_back(elm_scheduler *s)
 static elm_scheduler_stats run_jobs(elm_scheduler_options options, unsigned seed, bool leave)
 {
 	static answer answers[REQUESTS];
-	elm_scheduler *s = start(options);
+	elm_scheduler *s = answers_start(model, options);
 	elm_scheduler_stats stats;
 	elm__random random;
 	uint64_t ended = 0;
@@ -248,7 +186,7 @@ static elm_scheduler_stats run_jobs(elm_scheduler_options options, unsigned seed
 
 		if (leave && what < 0.2)
 			answers[i].enough = 1 + (size_t)(what * 100);
-		submit(s, &jobs[i].request, &answers[i]);
+		answers_submit(s, &jobs[i].request, &answers[i]);
 		if (leave && what > 0.9)
 			elm_scheduler_cancel(s, answers[i / 2].id);
 		if (elm__random_unit(&random) < 0.3)
@@ -260,7 +198,7 @@ static elm_scheduler_stats run_jobs(elm_scheduler_options options, unsigned seed
 	}
 	assert_int_equal(elm_scheduler_drain(s, 10, NULL), ELM_OK);
 	assert_all_given_back(s);
-	stats = stats_of(s);
+	stats = answers_stats(s);
 	for (size_t i = 0; i < ELM_FINISH_COUNT; i++)
 		ended += stats.finished[i];
 	assert_int_equal(ended, REQUESTS);
@@ -272,7 +210,7 @@ static elm_scheduler_stats run_jobs(elm_scheduler_options options, unsigned seed
 
 static void answers_are_those_of_one_alone(void **state)
 {
-	elm_scheduler_stats stats = run_jobs(small(), 1, false);
+	elm_scheduler_stats stats = run_jobs(answers_options(), 1, false);
 
 	(void)state;
 	assert_true(stats.reused_tokens > 0);
@@ -285,7 +223,7 @@ static void answers_are_those_of_one_alone(void **state)
 
 static void many_leave_early(void **state)
 {
-	elm_scheduler_stats stats = run_jobs(small(), 2, true);
+	elm_scheduler_stats stats = run_jobs(answers_options(), 2, true);
 
 	(void)state;
 	assert_true(stats.finished[ELM_FINISH_CANCELLED] > 0);
@@ -294,14 +232,14 @@ static void many_leave_early(void **state)
 /* The cache has room for one and a half contexts, or just one. */
 static void small_caches_evict(void **state)
 {
-	elm_scheduler_options options = small();
+	elm_scheduler_options options = answers_options();
 	elm_scheduler_stats stats;
 
 	(void)state;
-	options.session.context = CONTEXT * 3 / 2;
+	options.session.context = ANSWER_CONTEXT * 3 / 2;
 	stats = run_jobs(options, 3, false);
 	assert_true(stats.evictions > 0);
-	options.session.context = CONTEXT;
+	options.session.context = ANSWER_CONTEXT;
 	stats = run_jobs(options, 4, true);
 	assert_true(stats.evictions > 0);
 	options.no_prefix_cache = true;
@@ -313,7 +251,7 @@ static void small_caches_evict(void **state)
 /* Short prompts are all let in, and then their answers fill the cache. */
 static void who_grows_takes_room_from_the_last(void **state)
 {
-	elm_scheduler_options options = small();
+	elm_scheduler_options options = answers_options();
 	answer answers[6] = { 0 };
 	job grow[6];
 	elm_scheduler_stats stats;
@@ -330,14 +268,14 @@ static void who_grows_takes_room_from_the_last(void **state)
 	}
 	for (int kept = 0; kept < 2; kept++) {
 		options.no_prefix_cache = !kept;
-		options.session.context = 2 * CONTEXT;
-		s = start(options);
+		options.session.context = 2 * ANSWER_CONTEXT;
+		s = answers_start(model, options);
 		for (unsigned i = 0; i < 6; i++)
-			submit(s, &grow[i].request, &answers[i]);
+			answers_submit(s, &grow[i].request, &answers[i]);
 		for (unsigned i = 0; i < 6; i++)
 			compare(&grow[i], &answers[i]);
 		assert_all_given_back(s);
-		stats = stats_of(s);
+		stats = answers_stats(s);
 		assert_true(stats.preemptions > 1);
 		assert_true(stats.recomputed_tokens > 0);
 		assert_int_equal(answers[0].stats.preemptions, 0); /* the first never waits */
@@ -352,20 +290,20 @@ static void who_grows_takes_room_from_the_last(void **state)
 
 static void other_settings_change_nothing(void **state)
 {
-	elm_scheduler_options options = small();
+	elm_scheduler_options options = answers_options();
 
 	(void)state;
 	options.scheduling = ELM_SCHEDULING_STATIC;
 	run_jobs(options, 6, true);
-	options = small();
+	options = answers_options();
 	options.session.batch = 3; /* fewer rows than requests that run */
 	options.slice = 2;
 	run_jobs(options, 7, true);
-	options = small();
+	options = answers_options();
 	options.session.max_sequences = 1;
 	options.step_ms = 0.001; /* cannot be met */
 	run_jobs(options, 8, false);
-	options = small();
+	options = answers_options();
 	options.session.threads = 2;
 	options.session.max_sequences = 16;
 	run_jobs(options, 9, true);
@@ -373,29 +311,11 @@ static void other_settings_change_nothing(void **state)
 
 /* --- computed prompts are found again --- */
 
-/* A prompt that looks random, and is the same for the same seed. */
-static const elm_token *a_prompt(unsigned seed)
-{
-	static elm_token prompt[CONTEXT];
-
-	for (unsigned i = 0; i < CONTEXT; i++)
-		prompt[i] = (elm_token)((i * 7919 + seed * 101) % 250 + 3);
-	return prompt;
-}
-
-static elm_sampler_options greedy(void)
-{
-	elm_sampler_options options = elm_sampler_defaults();
-
-	options.temperature = 0;
-	return options;
-}
-
 /* Runs one request to its end and returns the prompt tokens that it found. */
 static size_t reused(elm_scheduler *s, const elm_token *prompt, size_t count, uint64_t scope,
 		     answer *a)
 {
-	elm_sampler_options sampling = greedy();
+	elm_sampler_options sampling = answers_greedy();
 	elm_request request = { .prompt = prompt,
 				.prompt_count = count,
 				.max_tokens = 8,
@@ -404,7 +324,7 @@ static size_t reused(elm_scheduler *s, const elm_token *prompt, size_t count, ui
 				.cache_scope = scope };
 
 	answer_clear(a);
-	submit(s, &request, a);
+	answers_submit(s, &request, a);
 	answer_wait(a);
 	assert_int_equal(a->finish, ELM_FINISH_LENGTH);
 	return a->stats.prompt_reused;
@@ -412,26 +332,26 @@ static size_t reused(elm_scheduler *s, const elm_token *prompt, size_t count, ui
 
 static void prompts_are_computed_once(void **state)
 {
-	elm_token longer[CONTEXT];
-	elm_scheduler *s = start(small());
+	elm_token longer[ANSWER_CONTEXT];
+	elm_scheduler *s = answers_start(model, answers_options());
 	answer first = { 0 }, again = { 0 };
 
 	(void)state;
-	assert_int_equal(reused(s, a_prompt(1), 100, 0, &first), 0);
-	assert_int_equal(reused(s, a_prompt(1), 100, 0, &again), 96);
+	assert_int_equal(reused(s, answers_prompt(1), 100, 0, &first), 0);
+	assert_int_equal(reused(s, answers_prompt(1), 100, 0, &again), 96);
 	assert_memory_equal(first.tokens, again.tokens, 8 * sizeof(elm_token));
-	assert_int_equal(reused(s, a_prompt(1), 60, 0, &again), 32);
+	assert_int_equal(reused(s, answers_prompt(1), 60, 0, &again), 32);
 	/* of a prompt in whole blocks, only the last token */
-	assert_int_equal(reused(s, a_prompt(1), 96, 0, &first), 95);
-	assert_int_equal(reused(s, a_prompt(1), 96, 0, &again), 95);
+	assert_int_equal(reused(s, answers_prompt(1), 96, 0, &first), 95);
+	assert_int_equal(reused(s, answers_prompt(1), 96, 0, &again), 95);
 	assert_memory_equal(first.tokens, again.tokens, 8 * sizeof(elm_token));
 	/* nothing of another scope, and nothing of another text */
-	assert_int_equal(reused(s, a_prompt(1), 96, 1, &again), 0);
+	assert_int_equal(reused(s, answers_prompt(1), 96, 1, &again), 0);
 	assert_memory_equal(first.tokens, again.tokens, 8 * sizeof(elm_token));
-	assert_int_equal(reused(s, a_prompt(1), 96, 1, &again), 95);
-	assert_int_equal(reused(s, a_prompt(2), 96, 0, &again), 0);
+	assert_int_equal(reused(s, answers_prompt(1), 96, 1, &again), 95);
+	assert_int_equal(reused(s, answers_prompt(2), 96, 0, &again), 0);
 	/* the same 32 tokens after other ones are something else */
-	memcpy(longer, a_prompt(1), sizeof(longer));
+	memcpy(longer, answers_prompt(1), sizeof(longer));
 	longer[5] = 3;
 	assert_int_equal(reused(s, longer, 100, 0, &first), 0);
 	/* answers are found too: 100 tokens, 8 more of which 7 were computed, and 25 new ones */
@@ -446,13 +366,13 @@ static void prompts_are_computed_once(void **state)
 /* The copy of the last block must not change the original. */
 static void a_shared_block_is_copied_before_it_is_written(void **state)
 {
-	elm_scheduler *s = start(small());
-	elm_token other[CONTEXT];
+	elm_scheduler *s = answers_start(model, answers_options());
+	elm_token other[ANSWER_CONTEXT];
 	answer plain = { 0 }, fresh = { 0 }, again = { 0 };
-	elm_scheduler *alone = start(small());
+	elm_scheduler *alone = answers_start(model, answers_options());
 
 	(void)state;
-	memcpy(other, a_prompt(4), sizeof(other));
+	memcpy(other, answers_prompt(4), sizeof(other));
 	assert_int_equal(reused(s, other, 96, 0, &plain), 0);
 	for (int i = 0; i < 3; i++) { /* each goes on from the 96 tokens by its own way */
 		other[96] = 10 + i;
@@ -472,18 +392,18 @@ static void a_shared_block_is_copied_before_it_is_written(void **state)
 /* Those that wait for their part of the batch find what the first has computed. */
 static void prompts_that_come_together_are_computed_once(void **state)
 {
-	elm_sampler_options sampling = greedy();
+	elm_sampler_options sampling = answers_greedy();
 	elm_request request = { .prompt_count = 250, .max_tokens = 4, .sampling = &sampling };
-	elm_scheduler_options options = small();
+	elm_scheduler_options options = answers_options();
 	answer answers[4] = { 0 };
 	elm_scheduler *s;
 
 	(void)state;
 	options.session.batch = 32;
-	s = start(options);
-	request.prompt = a_prompt(3);
+	s = answers_start(model, options);
+	request.prompt = answers_prompt(3);
 	for (int i = 0; i < 4; i++)
-		submit(s, &request, &answers[i]);
+		answers_submit(s, &request, &answers[i]);
 	for (int i = 0; i < 4; i++) {
 		answer_wait(&answers[i]);
 		assert_memory_equal(answers[i].tokens, answers[0].tokens, 4 * sizeof(elm_token));
@@ -528,7 +448,7 @@ static void bring_the_other(answer *a, const elm_event *event)
 
 static void a_long_prompt_comes_in_slices(void **state)
 {
-	elm_scheduler_options options = small();
+	elm_scheduler_options options = answers_options();
 	answer stream = { .each = bring_the_other }, other = { 0 };
 	trace t = { .other = &other };
 	elm_request request = { .prompt_count = 50, .max_tokens = 100, .ignore_eos = true };
@@ -539,9 +459,9 @@ static void a_long_prompt_comes_in_slices(void **state)
 	options.on_step = note_step;
 	options.step_user = &t;
 	options.slice = 8;
-	t.s = start(options);
-	t.sampling = greedy();
-	t.other_request = (elm_request){ .prompt = a_prompt(6),
+	t.s = answers_start(model, options);
+	t.sampling = answers_greedy();
+	t.other_request = (elm_request){ .prompt = answers_prompt(6),
 					 .prompt_count = 200,
 					 .max_tokens = 5,
 					 .progress = true,
@@ -552,7 +472,7 @@ static void a_long_prompt_comes_in_slices(void **state)
 	request.prompt = prompt;
 	request.sampling = &t.sampling;
 	stream.user = &t;
-	submit(t.s, &request, &stream);
+	answers_submit(t.s, &request, &stream);
 	answer_wait(&stream);
 	answer_wait(&other);
 	assert_int_equal(other.prompt_done, 200);
@@ -579,17 +499,17 @@ static void a_long_prompt_comes_in_slices(void **state)
 
 static void log_probabilities_are_those_of_the_model(void **state)
 {
-	elm_sampler_options sampling = greedy();
+	elm_sampler_options sampling = answers_greedy();
 	elm_logit_bias bias = { 270, 1000 }; /* changes the choice, not what the model says */
-	elm_request request = { .prompt = a_prompt(7),
+	elm_request request = { .prompt = answers_prompt(7),
 				.prompt_count = 20,
 				.max_tokens = 3,
 				.logprobs = true,
 				.top_logprobs = 5,
 				.sampling = &sampling };
-	elm_session_options options = small().session;
-	elm_batch batch = { .rows = 20, .tokens = a_prompt(7) };
-	elm_scheduler *s = start(small());
+	elm_session_options options = answers_options().session;
+	elm_batch batch = { .rows = 20, .tokens = answers_prompt(7) };
+	elm_scheduler *s = answers_start(model, answers_options());
 	answer a = { 0 };
 	elm_session *session;
 	const float *logits;
@@ -604,7 +524,7 @@ static void log_probabilities_are_those_of_the_model(void **state)
 		sum += exp((double)logits[i]);
 		best = logits[i] > logits[best] ? i : best;
 	}
-	submit(s, &request, &a);
+	answers_submit(s, &request, &a);
 	answer_wait(&a);
 	assert_int_equal(a.tokens[0], best);
 	assert_int_equal(a.top_count, 5);
@@ -615,7 +535,7 @@ static void log_probabilities_are_those_of_the_model(void **state)
 
 	sampling.bias = &bias;
 	sampling.bias_count = 1;
-	submit(s, &request, &a);
+	answers_submit(s, &request, &a);
 	answer_wait(&a);
 	assert_int_equal(a.tokens[0], 270);
 	assert_int_equal(a.top[0].token, best);
