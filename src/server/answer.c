@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "server/tools.h"
 
 static elm_status no_memory(elm_error *error)
 {
@@ -286,6 +287,7 @@ void elm__answer_free(elm__answer *a)
 		elm__free(a->choices[i].stop);
 		json_decref(a->choices[i].tokens);
 		json_decref(a->choices[i].logprobs);
+		json_decref(a->choices[i].calls);
 	}
 	elm__free(a->choices);
 	elm__api_request_release(&a->request);
@@ -332,6 +334,10 @@ static elm_status take_end(elm__answer *a, elm__choice *c, const elm__job_event 
 	c->ended = true;
 	c->finish = event->finish;
 	a->open--;
+	c->content = c->text.length;
+	if (a->request.tools && !elm__tools_parse(elm__buf_text(&c->text), c->text.length,
+						  a->request.tools, &c->calls, &c->content))
+		return no_memory(error);
 	if (event->stop) {
 		c->stop = elm__strdup(event->stop);
 		if (!c->stop)

@@ -21,7 +21,10 @@ typedef struct elm__choice {
 	bool started, ended;
 	bool has_newline;
 	elm_finish finish;
-	char *stop; /* the stop string that ended it, or NULL */
+	char *stop;	/* the stop string that ended it, or NULL */
+	json_t *calls;	/* of tools, when it has ended; NULL: none */
+	size_t content; /* bytes of the text before them, when it has ended */
+	size_t told;	/* of a stream: bytes of the text, where it has to be kept */
 	elm_request_stats stats;
 } elm__choice;
 

@@ -15,7 +15,8 @@ static void tell(elm__answer *a)
 	while (!a->complete && elm__job_next(a->job, &event)) {
 		elm_error error = { 0 };
 
-		if (elm__answer_take(a, &event, false, &error))
+		/* Text in which a call may begin is not told yet. */
+		if (elm__answer_take(a, &event, a->request.tools != NULL, &error))
 			elm__answer_put_error(a, &error);
 		else
 			elm__answer_put_event(a, &event);

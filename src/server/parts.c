@@ -71,6 +71,8 @@ json_t *elm__sampling_json(const elm_sampler_options *s)
 
 const char *elm__answer_finish(const elm__choice *c)
 {
+	if (c->calls)
+		return "tool_calls";
 	return c->finish == ELM_FINISH_EOS || c->finish == ELM_FINISH_STOP ? "stop" : "length";
 }
 

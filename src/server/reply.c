@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "server/answer.h"
+#include "server/tools.h"
 
 /* {"content": [...]}, null where none are wanted. */
 static json_t *logprobs_json(const elm__answer *a, const elm__choice *c)
@@ -18,9 +19,12 @@ static json_t *logprobs_json(const elm__answer *a, const elm__choice *c)
 static json_t *chat_choice(const elm__answer *a, uint32_t number)
 {
 	const elm__choice *c = &a->choices[number];
-	json_t *value = json_pack("{s:s, s:i, s:{s:s, s:s%}}", "finish_reason",
+	json_t *content = c->calls && !c->content ?
+				  json_null() :
+				  json_stringn(elm__buf_text(&c->text), c->content);
+	json_t *value = json_pack("{s:s, s:i, s:{s:s, s:o, s:O*}}", "finish_reason",
 				  elm__answer_finish(c), "index", (int)number, "message", "role",
-				  "assistant", "content", elm__buf_text(&c->text), c->text.length);
+				  "assistant", "content", content, "tool_calls", c->calls);
 
 	if (value && a->request.logprobs &&
 	    json_object_set_new(value, "logprobs", logprobs_json(a, c))) {
@@ -152,9 +156,43 @@ static void begin_delta(elm__answer *a, uint32_t choice)
 		"data: {\"choices\":[{\"finish_reason\":null,\"index\":%u,\"delta\":", choice);
 }
 
+/* "tool_calls":[...], each with its index, as streams have them */
+static void put_calls(elm__answer *a, const elm__choice *c)
+{
+	json_t *call;
+	size_t i;
+
+	elm__buf_puts(&a->out, "{\"tool_calls\":");
+	json_array_foreach(c->calls, i, call) if (json_object_set_new(call, "index",
+								      json_integer((json_int_t)i)))
+		a->out.failed = true;
+	put_json(&a->out, json_incref(c->calls));
+	elm__buf_puts(&a->out, "}}]");
+}
+
+/* What of the text an event lets us tell: all that is new, unless a call may begin in it. */
+static size_t new_text(const elm__answer *a, elm__choice *c, const elm__job_event *event,
+		       const char **text)
+{
+	size_t until, length;
+
+	*text = event->text;
+	if (!a->request.tools)
+		return event->text_length;
+	*text = elm__buf_text(&c->text) + c->told;
+	until = event->kind == ELM_EVENT_DONE ?
+			c->content :
+			elm__tools_certain(elm__buf_text(&c->text), c->text.length, c->told);
+	length = until > c->told ? until - c->told : 0;
+	c->told += length;
+	return length;
+}
+
 static void put_chat(elm__answer *a, const elm__job_event *event)
 {
 	elm__choice *c = &a->choices[event->choice];
+	const char *text;
+	size_t length = new_text(a, c, event, &text);
 	bool last = event->kind == ELM_EVENT_DONE && !a->open;
 	bool wants_logprobs = a->request.logprobs && event->kind == ELM_EVENT_TOKEN;
 
@@ -166,10 +204,10 @@ static void put_chat(elm__answer *a, const elm__job_event *event)
 		end_chunk(a, false, false);
 		c->started = true;
 	}
-	if (event->text_length || wants_logprobs) {
+	if (length || wants_logprobs) {
 		begin_delta(a, event->choice);
 		elm__buf_puts(&a->out, "{\"content\":");
-		elm__put_string(&a->out, event->text, event->text_length);
+		elm__put_string(&a->out, text, length);
 		elm__buf_putc(&a->out, '}');
 		put_logprobs(a, event);
 		elm__buf_puts(&a->out, "}]");
@@ -177,6 +215,11 @@ static void put_chat(elm__answer *a, const elm__job_event *event)
 	}
 	if (event->kind != ELM_EVENT_DONE)
 		return;
+	if (c->calls) {
+		begin_delta(a, event->choice);
+		put_calls(a, c);
+		end_chunk(a, false, false);
+	}
 	elm__buf_printf(&a->out,
 			"data: {\"choices\":[{\"finish_reason\":\"%s\",\"index\":%u,"
 			"\"delta\":{}}]",

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "server/tools.h"
 
 #define TRY(call)                            \
 	do {                                 \
@@ -275,6 +276,10 @@ static elm_status read_response_format(elm__api_request *r, elm_error *error)
 		return ELM_OK;
 	if (!json_is_object(format))
 		return wrong(error, "response_format", "an object", format);
+	if (r->must_call)
+		return elm_error_set(error, ELM_ERR_ARGUMENT,
+				     "Field 'response_format' cannot be used when 'tool_choice' "
+				     "demands a call");
 	TRY(elm__json_get_string(format, "type", &type, error));
 	if (!type || !strcmp(type, "text"))
 		return ELM_OK;
@@ -295,13 +300,43 @@ static elm_status read_response_format(elm__api_request *r, elm_error *error)
 	return set_schema(r, "response_format.json_schema.schema", schema, error);
 }
 
+/* Makes the text a call of a tool, where the client demands one. */
+static elm_status demand_call(elm__api_request *r, elm_error *error)
+{
+	const json_t *choice = member(r->root, "tool_choice");
+	const char *word = json_string_value(choice);
+	const char *name =
+		json_string_value(json_object_get(json_object_get(choice, "function"), "name"));
+	elm_status status;
+	json_t *schema;
+
+	if (!choice || (word && (!strcmp(word, "auto") || !strcmp(word, "none"))))
+		return ELM_OK;
+	if (word ? strcmp(word, "required") != 0 : !name)
+		return elm_error_set(
+			error, ELM_ERR_ARGUMENT,
+			"Field 'tool_choice' must be \"none\", \"auto\", \"required\", "
+			"or an object with a function's name");
+	schema = elm__tools_schema(r->tools, name);
+	if (!schema)
+		return elm_error_set(error, ELM_ERR_ARGUMENT,
+				     "Field 'tool_choice' demands a call, but 'tools' has no such "
+				     "function");
+	status = set_schema(r, "tools", schema, error);
+	json_decref(schema);
+	r->must_call = true;
+	return status;
+}
+
 static elm_status read_form(elm__api_request *r, elm_error *error)
 {
 	const json_t *schema = member(r->root, "json_schema");
 	const json_t *grammar = member(r->root, "grammar");
 
-	if (r->api == ELM__API_CHAT)
+	if (r->api == ELM__API_CHAT) {
+		TRY(demand_call(r, error));
 		TRY(read_response_format(r, error));
+	}
 	if (schema && r->form == ELM__FORM_FREE)
 		TRY(set_schema(r, "json_schema", schema, error));
 	if (grammar && !json_is_string(grammar))

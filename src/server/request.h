@@ -23,7 +23,7 @@ typedef enum elm__api {
 typedef enum elm__api_form {
 	ELM__FORM_FREE = 0,
 	ELM__FORM_JSON,	  /* any JSON object */
-	ELM__FORM_SCHEMA, /* JSON of a schema */
+	ELM__FORM_SCHEMA, /* JSON of a schema, perhaps that of a call */
 	ELM__FORM_GRAMMAR /* GBNF */
 } elm__api_form;
 
@@ -36,6 +36,7 @@ typedef struct elm__api_request {
 	const json_t *messages; /* chat: an array of objects with a "role" */
 	json_t *extra;		/* chat: variables for the template, an object; never NULL */
 	const json_t *tools;	/* chat: an array of functions, or NULL */
+	bool must_call;		/* the text has to be a call of one of them, see `schema` */
 	/* The others: a text or an array of tokens, or an array of up to ELM__API_PROMPTS of
 	 * those. */
 	const json_t *prompt;

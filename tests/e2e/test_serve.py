@@ -285,6 +285,38 @@ class Answers(unittest.TestCase):
         self.assertIn(reply["content"], ["yes", "no"])
         self.assertEqual(reply["stop_type"], "eos")
 
+    def test_calls_of_tools(self):
+        tool = {"type": "function", "function": {"name": "light", "parameters": {
+            "type": "object", "properties": {"on": {"type": "boolean"}}, "required": ["on"],
+            "additionalProperties": False}}}
+        other = {"type": "function", "function": {"name": "door"}}
+        body = {"messages": [{"role": "user", "content": "on"}], "tools": [other, tool],
+                "max_tokens": 400, "tool_choice": {"type": "function",
+                                                   "function": {"name": "light"}}}
+        choice = self.server.post("/v1/chat/completions", body)["choices"][0]
+        self.assertEqual(choice["finish_reason"], "tool_calls")
+        self.assertIsNone(choice["message"]["content"])
+        calls = choice["message"]["tool_calls"]
+        self.assertEqual([call["function"]["name"] for call in calls], ["light"])
+        self.assertIn(json.loads(calls[0]["function"]["arguments"]), [{"on": True}, {"on": False}])
+        events = self.server.events("/v1/chat/completions", body)
+        deltas = [e["choices"][0]["delta"] for e in events]
+        self.assertFalse(any(delta.get("content") for delta in deltas))
+        streamed = [call for delta in deltas for call in delta.get("tool_calls", [])]
+        self.assertEqual([(c["index"], c["function"]["name"]) for c in streamed], [(0, "light")])
+        self.assertEqual(events[-1]["choices"][0]["finish_reason"], "tool_calls")
+        # Free text is told as it is, whole and streamed.
+        body = {**body, "tool_choice": "auto", "temperature": 0, "ignore_eos": True,
+                "max_tokens": 60}
+        text = self.server.post("/v1/chat/completions", body)["choices"][0]["message"]["content"]
+        streamed = "".join(e["choices"][0]["delta"].get("content") or ""
+                           for e in self.server.events("/v1/chat/completions", body))
+        self.assertEqual(streamed, text)
+        for choice, part in (("maybe", "required"), ({"function": {"name": "x"}}, "no such"),
+                             ({}, "tool_choice")):
+            error = self.server.post("/v1/chat/completions", {**body, "tool_choice": choice}, 400)
+            self.assertIn(part, error["error"]["message"])
+
     def test_text_and_tokens(self):
         text = "the \u00e9\u4e16 end"
         tokens = self.server.post("/tokenize", {"content": text})["tokens"]
