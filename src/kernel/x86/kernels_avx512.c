@@ -8,6 +8,15 @@
 /* after vector.h, which it needs */
 #include "kernel/x86/attention.h"
 
+const elm__kernels elm__avx512_below = {
+	.forms = forms,
+	.prepare = prepare,
+	.matmul = matmul,
+	.matmul_scratch = matmul_scratch,
+	.attention = attention,
+	.attention_scratch = attention_scratch,
+};
+
 void elm__kernels_avx512(elm__kernels *table)
 {
 	matmul_init(table);
