@@ -569,7 +569,9 @@ class Operation(unittest.TestCase):
             server.chat("secretword", max_tokens=3, ignore_eos=True)
             server.ask("GET", "/health\x7f?secretword".replace("\x7f", "%22%0A"))
             server.end()
-        lines = [json.loads(line) for line in log.read_text().splitlines()]
+        # A line is written after its reply, so two quick requests may be written in either order.
+        lines = sorted((json.loads(line) for line in log.read_text().splitlines()),
+                       key=lambda line: line["status"])
         self.assertEqual([line["status"] for line in lines], [200, 404])
         self.assertRegex(lines[0]["note"], r"^prompt=\d+ cached=0 generated=3$")
         self.assertEqual(lines[1]["path"], '/health"\n')
