@@ -1,8 +1,6 @@
 /* serve.c: a model for many clients, over HTTP. */
 #include "cli/commands.h"
 
-#ifdef HAVE_SERVER
-
 #include <edgelm/log.h>
 #include <edgelm/scheduler.h>
 
@@ -18,8 +16,6 @@
 #include "cli/chat_format.h"
 #include "cli/model_options.h"
 #include "server/server.h"
-
-enum { MAX_PEM = 1 << 20, TICK_NS = 200000000 };
 
 typedef struct settings {
 	const char *model, *host, *name, *chat_template;
@@ -125,6 +121,10 @@ static const settings defaults = {
 	.drain = 30,
 	.engine = CLI_MODEL_DEFAULTS,
 };
+
+#ifdef HAVE_SERVER
+
+enum { MAX_PEM = 1 << 20, TICK_NS = 200000000 };
 
 /* A server in progress. */
 typedef struct service {
@@ -348,17 +348,6 @@ static int run(cli_context *cli)
 }
 
 #else
-
-typedef struct settings {
-	cli_list ignored;
-} settings;
-
-static const cli_option arguments[] = {
-	{ "MODEL", 0, CLI_LIST(settings, ignored), NULL, "the GGUF file" },
-	{ 0 },
-};
-static const cli_group groups[] = { { 0 } };
-static const settings defaults = { { 0 } };
 
 static int run(cli_context *cli)
 {
