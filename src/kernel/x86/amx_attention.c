@@ -576,23 +576,23 @@ static void finish_tile(const work *w, size_t base, size_t i)
 			total[j] == 0 ? -INFINITY : max[j] * 0.69314718f + logf(total[j]);
 }
 
-/* Lays out the memory of a call; returns the bytes that it takes. */
+/* Lays out the memory of a call; returns the bytes that it takes, also when there is none yet. */
 static size_t lay_out(work *w, size_t rows, size_t dim, char *memory)
 {
 	size_t tiles = divide_up(rows < BATCH * LANES ? rows : BATCH * LANES, 2 * LANES) * 2;
-	char *at = memory;
+	uintptr_t at = (uintptr_t)memory;
 
 	w->depth = divide_up(dim, 32);
 	w->height = divide_up(dim, LANES);
-	w->queries = at;
+	w->queries = (char *)at;
 	at += tiles * w->depth * 2 * AMX_TILE_BYTES;
-	w->keys = at;
+	w->keys = (char *)at;
 	at += w->depth * 4 * AMX_TILE_BYTES;
-	w->values = at;
+	w->values = (char *)at;
 	at += w->depth * 4 * AMX_TILE_BYTES;
 	w->scores = (float *)at;
 	at += 2 * 4 * AMX_TILE_BYTES;
-	w->weights = at;
+	w->weights = (char *)at;
 	at += 2 * 4 * AMX_TILE_BYTES;
 	w->sums = (float *)at;
 	at += tiles * w->height * AMX_TILE_BYTES;
@@ -606,7 +606,7 @@ static size_t lay_out(work *w, size_t rows, size_t dim, char *memory)
 	at += tiles * LANES * sizeof(float);
 	w->total = (float *)at;
 	at += tiles * LANES * sizeof(float);
-	return (size_t)(at - memory);
+	return at - (uintptr_t)memory;
 }
 
 size_t elm__amx_attention_scratch(size_t queries, size_t group, size_t head_dim)
