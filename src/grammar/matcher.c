@@ -82,16 +82,19 @@ elm_status elm__matcher_go(elm__matcher *m, uint32_t state, const char *bytes, s
 	for (size_t i = 0; i < length && *out != ELM__DEAD && !status; i++)
 		status = elm__states_step(&m->states, *out, program->class_of[(uint8_t)bytes[i]],
 					  out, error);
+	if (!status && !elm__state_lives(&m->states, *out))
+		*out = ELM__DEAD;
 	return status;
 }
 
 /* ---- masks ---- */
 
-/* Walks the tree as far as the grammar lets it. *beyond: the state knows too little of its stack.
- */
-static elm_status walk(elm__matcher *m, uint32_t state, uint32_t *bits, bool *beyond,
+/* Walks the tree as far as the grammar lets it. *beyond: the state, whose stacks may be cut off,
+ * knows too little of them. */
+static elm_status walk(elm__matcher *m, uint32_t state, bool cut, uint32_t *bits, bool *beyond,
 		       elm_error *error)
 {
+	unsigned unknown = cut ? ELM__BEYOND | ELM__DEEP : 0;
 	const elm__branch *tree = m->lexicon->tree;
 	const uint8_t *class_of = m->states.program->class_of;
 	uint32_t count = m->lexicon->tree_count, i = 0, to;
@@ -110,13 +113,13 @@ static elm_status walk(elm__matcher *m, uint32_t state, uint32_t *bits, bool *be
 			if (status)
 				return status;
 		}
-		if (to == ELM__DEAD) {
-			i = branch->skip;
-			continue;
-		}
-		if (elm__state_flags(&m->states, to) & ELM__BEYOND) {
+		if (elm__state_flags(&m->states, to) & unknown) {
 			*beyond = true;
 			return ELM_OK;
+		}
+		if (!elm__state_lives(&m->states, to)) {
+			i = branch->skip;
+			continue;
 		}
 		m->path[branch->depth] = to;
 		for (uint32_t r = branch->rank; r < branch[1].rank; r++)
@@ -162,7 +165,7 @@ static elm_status cover_states(elm__matcher *m, elm_error *error)
 }
 
 /* The mask of a reduced state; *bits is NULL when it knows too little of its stack. */
-static elm_status reduced_mask(elm__matcher *m, uint32_t state, const uint32_t **bits,
+static elm_status reduced_mask(elm__matcher *m, uint32_t state, bool cut, const uint32_t **bits,
 			       elm_error *error)
 {
 	elm_status status = cover_states(m, error);
@@ -170,16 +173,16 @@ static elm_status reduced_mask(elm__matcher *m, uint32_t state, const uint32_t *
 	bool beyond;
 
 	*bits = NULL;
-	if (status || m->mask_of[state] == NO_MASK)
+	if (status || (cut && m->mask_of[state] == NO_MASK))
 		return status;
-	if (m->mask_of[state]) {
+	if (m->mask_of[state] && m->mask_of[state] != NO_MASK) {
 		mask = &m->masks[m->mask_of[state] - 1];
 	} else {
 		mask = free_slot(m);
 		if (!mask)
 			return out_of_memory(error);
 		memset(mask->bits, 0, elm__mask_words(m->lexicon) * sizeof(uint32_t));
-		status = walk(m, state, mask->bits, &beyond, error);
+		status = walk(m, state, cut, mask->bits, &beyond, error);
 		if (status)
 			return status;
 		if (beyond) {
@@ -203,16 +206,18 @@ elm_status elm__matcher_mask(elm__matcher *m, uint32_t state, const uint32_t **b
 			     elm_error *error)
 {
 	static const uint32_t depths[] = { 6, 24, UINT32_MAX };
+	enum { LEVELS = sizeof(depths) / sizeof(depths[0]) };
+	size_t i = elm__state_depth(&m->states, state) < ELM__MAX_DEPTH / 2 ? 0 : LEVELS - 1;
 	elm_status status = ELM_OK;
 	uint32_t reduced;
 
 	*bits = NULL;
 	elm__states_allow_work(&m->states);
-	for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]) && !*bits && !status; i++) {
+	for (; i < LEVELS && !*bits && !status; i++) {
 		status = elm__states_reduce(&m->states, state, depths[i], m->lexicon->longest,
 					    &reduced, error);
 		if (!status)
-			status = reduced_mask(m, reduced, bits, error);
+			status = reduced_mask(m, reduced, i < LEVELS - 1, bits, error);
 	}
 	return status;
 }
@@ -288,7 +293,8 @@ elm_status elm__matcher_tidy(elm__matcher *m, elm_error *error)
 		p.states = old;
 		m->start = p.start;
 		m->fresh = p.fresh;
-		memset(m->mask_of, 0, m->mask_room * sizeof(m->mask_of[0]));
+		if (m->mask_of) /* there may have been no mask yet */
+			memset(m->mask_of, 0, m->mask_room * sizeof(m->mask_of[0]));
 		for (uint32_t i = 0; i < m->mask_count; i++)
 			m->masks[i].state = ELM__DEAD;
 		m->memory_limit = 2 * elm__states_memory(&m->states);

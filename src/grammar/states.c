@@ -109,7 +109,10 @@ static uint32_t push(elm__states *s, uint32_t back, uint32_t required, uint32_t 
 {
 	uint32_t frame[FRAME] = { back, required, allowed, below };
 
-	return s->depths[below] < ELM__MAX_DEPTH ? intern_stack(s, frame, FRAME) : UNKNOWN;
+	if (s->depths[below] < ELM__MAX_DEPTH)
+		return intern_stack(s, frame, FRAME);
+	s->flags |= ELM__DEEP;
+	return UNKNOWN;
 }
 
 /* Whether the result for a key is there; if not, *memo is where it has to be written. */
@@ -360,6 +363,19 @@ elm_status elm__states_step(elm__states *s, uint32_t state, uint8_t class, uint3
 
 /* ---- whole states ---- */
 
+uint32_t elm__state_depth(const elm__states *s, uint32_t state)
+{
+	elm__list list = s->states.items[state];
+	uint32_t depth = 0;
+
+	for (uint32_t i = 2; i < list.count; i += 2) {
+		uint32_t stack = s->states.words[list.first + i];
+
+		depth = s->depths[stack] > depth ? s->depths[stack] : depth;
+	}
+	return depth;
+}
+
 elm_status elm__states_fresh(elm__states *s, uint32_t state, uint32_t *out, elm_error *error)
 {
 	elm__list list = s->states.items[state];
@@ -487,6 +503,8 @@ static void make_first_lists(elm__states *s)
 
 	(void)intern_stack(s, bottom, FRAME);
 	(void)intern_stack(s, cut, FRAME);
+	if (!s->status)
+		s->depths[CUT] = ELM__MAX_DEPTH / 2;
 	begin(s);
 	(void)append(s, &s->flags, 1);
 	(void)intern_state(s);

@@ -26,6 +26,7 @@ enum {
 enum {
 	ELM__ENDS = 1,	 /* the text can end here */
 	ELM__BEYOND = 2, /* it goes on below the part of the stack that is known */
+	ELM__DEEP = 8,	 /* ways were left out that need a deeper stack */
 	ELM__FRESH = 4,	 /* a space does not count: see elm__states_fresh */
 };
 
@@ -80,10 +81,17 @@ static inline unsigned elm__state_flags(const elm__states *s, uint32_t state)
 	return s->kinds[state];
 }
 
+/* The depth of its deepest stack. */
+uint32_t elm__state_depth(const elm__states *s, uint32_t state);
 /* Whether any byte can follow. */
 static inline bool elm__state_goes_on(const elm__states *s, uint32_t state)
 {
 	return s->states.items[state].count > 1;
+}
+/* Whether the text so far can be, or become, one of the language. */
+static inline bool elm__state_lives(const elm__states *s, uint32_t state)
+{
+	return elm__state_goes_on(s, state) || (s->kinds[state] & ELM__ENDS);
 }
 
 /* The same state, except that a space leads to the state itself. */
@@ -93,7 +101,9 @@ ELM_NODISCARD elm_status elm__states_fresh(elm__states *s, uint32_t state, uint3
 /*
  * The same state with stacks cut off below `depth` frames, and counters as they look to a text of
  * at most `bytes` bytes. States that no such text can tell apart, unless it comes to what was cut
- * off (ELM__BEYOND), become equal; whether they can end is forgotten. A fresh state stays as it is.
+ * off (ELM__BEYOND) or to the limit of the depth (ELM__DEEP), become equal; whether they can end is
+ * forgotten. What was cut off counts as ELM__MAX_DEPTH / 2 frames: deeper states are not to be cut.
+ * A fresh state stays as it is.
  */
 ELM_NODISCARD elm_status elm__states_reduce(elm__states *s, uint32_t state, uint32_t depth,
 					    uint32_t bytes, uint32_t *out, elm_error *error);

@@ -97,6 +97,19 @@ class Constrained(unittest.TestCase):
         self.assertEqual(result.returncode, 1)
         self.assertIn("the text is not complete; it was ended by: length", result.stderr)
 
+    def test_a_text_that_nothing_can_continue(self):
+        # What could still follow needs a deeper stack than there is. "@" (a byte token) ends the
+        # descent and is made unlikely.
+        grammar = 'root ::= "(" root ")" | "(" a\na ::= "@" b ")"\nb ::= "x"\n'
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(grammar)
+            file.flush()
+            options = ["--temp", "0", "-c", "2048", "--logit-bias", "67=-1000"]
+            result = edgelm("--grammar", file.name, *options)
+        self.assertEqual(result.returncode, 1)
+        self.assertEqual(result.stdout.strip("("), "")
+        self.assertIn("the text is not complete; it was ended by: filter", result.stderr)
+
     def test_the_end_of_the_model_may_be_forbidden(self):
         result = edgelm("--json-schema", json.dumps(SCHEMA), "--ignore-eos")
         self.assertEqual(result.returncode, 0, result.stderr)
