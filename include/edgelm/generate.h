@@ -39,8 +39,9 @@ typedef struct elm_generate_options {
 	const char *const *stop; /* valid UTF-8, none empty; the text ends before them */
 	size_t stop_count;
 	uint32_t draft; /* guess up to this many tokens ahead from what was read before (prompt
-			   lookup); the text is the same, sooner. The session's max_logits must be
-			   larger. 0: off */
+			   lookup). Each token is still drawn from the model's logits, which differ
+			   from those of single steps by rounding only. The session's max_logits
+			   must be larger. 0: off */
 	elm_constraint *constraint; /* the text must satisfy it, unless the end is another than
 				       ELM_FINISH_EOS; started over by the run; may be NULL */
 	bool ignore_eos;	    /* tokens that end a generation cannot be chosen */

@@ -47,8 +47,10 @@ static const cli_option run_options[] = {
 	{ "special", 0, CLI_FLAG(S, special), NULL, "show control tokens in the text" },
 	{ "spec", 0, CLI_CHOICE(S, speculation), "KIND",
 	  "guess tokens ahead: ngram takes what followed the last words where they occurred "
-	  "before; the "
-	  "text stays the same, and it switches itself off where it does not help",
+	  "before; each "
+	  "token is still drawn from the model's own logits, and it switches itself off where it "
+	  "does "
+	  "not help",
 	  .choices = speculations },
 	{ "draft", 0, CLI_INT(S, draft), "N", "tokens to guess ahead, with --spec",
 	  .range = { 1, 16 } },

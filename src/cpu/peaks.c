@@ -17,7 +17,6 @@ enum { LOOPS = 400000, CHAINS = 12, TILE_LOOPS = 50000, TILE_CHAINS = 4, LINE_WO
 typedef struct reading {
 	const uint64_t *memory;
 	size_t words; /* of each member, a multiple of LINE_WORDS */
-	volatile uint64_t sink;
 } reading;
 
 #if defined(__x86_64__)
@@ -61,9 +60,11 @@ static uint64_t read_words(const uint64_t *memory, size_t words)
 
 static void read_member(void *user, unsigned index, unsigned count)
 {
-	reading *r = user;
+	const reading *r = user;
+	volatile uint64_t sink; /* so that the reading is not optimised away */
 
-	r->sink = read_words(r->memory + r->words * index, r->words);
+	sink = read_words(r->memory + r->words * index, r->words);
+	(void)sink;
 }
 
 /* --- multiply-adds: registers 0 to 11 accumulate, 12 and 13 are the operands --- */

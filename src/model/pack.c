@@ -108,8 +108,13 @@ elm_status elm__pack_fill(const elm__pack_plan *plan, void *region, elm__pack_pr
 {
 	unsigned cpus[ELM__POOL_MAX], count = elm__cpu_select("", cpus, ELM__POOL_MAX);
 	fill f = { .plan = plan, .region = region, .progress = progress, .user = user };
-	elm_status status = elm__pool_create(count, NULL, &f.pool, error);
+	elm_status status;
 
+	/* Asked once before the start: the calling thread may come too late for a ticket of its
+	 * own. */
+	if (progress && progress(user, 0, plan->bytes))
+		return elm_error_set(error, ELM_ERR_CANCELLED, "cancelled while packing weights");
+	status = elm__pool_create(count, NULL, &f.pool, error);
 	if (status != ELM_OK)
 		return status;
 	atomic_init(&f.cancelled, false);
