@@ -5,7 +5,7 @@
  * Where the last tokens have occurred before, what followed them then is tried as a draft: the
  * model computes the draft together with the token at hand, for little more than that token alone,
  * because it reads its weights only once. The sampler then draws each token from the model's own
- * logits, and a draft counts only as far as the draws agree: the text is what it would have been.
+ * logits, and a draft counts only as far as the draws agree.
  *
  * Drafting switches itself off where it does not pay: time per token with and without drafts is
  * watched, and after a bad stretch it is tried again more and more seldom.
