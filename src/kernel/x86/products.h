@@ -51,7 +51,7 @@ typedef struct row_sides {
 
 static row_sides prepare_row(elm_type type, const elm__activations *x, float *scratch)
 {
-	const size_t blocks = elm__q8_blocks(x->cols), parts = (size_t)halves(type);
+	const size_t blocks = elm__q8_blocks(x->cols), parts = (size_t)elm__packed_halves(type);
 	int32_t *start = (int32_t *)(void *)(scratch + blocks);
 	float *sum = scratch + blocks;
 
@@ -62,7 +62,7 @@ static row_sides prepare_row(elm_type type, const elm__activations *x, float *sc
 
 		if (parts == 1)
 			both += 256 * x->q8_sum[2 * i + 1] + x->q8_low_sum[2 * i + 1];
-		if (has_offset(type))
+		if (elm__packed_has_offset(type))
 			sum[i] = both;
 		else
 			start[i] = -bias(type) * (int32_t)both;
@@ -74,20 +74,21 @@ static row_sides prepare_row(elm_type type, const elm__activations *x, float *sc
 INLINE vf one_block(elm_type type, const weights *w, const elm__activations *x,
 		    const row_sides *sides, size_t k, vf sum)
 {
-	const int parts = halves(type), quads = 8 / parts, range = code_range(type);
+	const int parts = elm__packed_halves(type), quads = 8 / parts, range = code_range(type);
 	vf total = vf_set(0);
 
 	for (int h = 0; h < parts; h++) {
 		const vi *codes = w->code + 4 * h;
 		const size_t at = 32 * k + 16 * (size_t)h, side = (size_t)parts * k + (size_t)h;
 		vi high = vi_dot(vi_set32(0), codes, x->q8 + at, quads, range);
-		vi start = has_offset(type) || !bias(type) ? vi_set32(0) :
-							     vi_set32(sides->start[side]);
+		vi start = elm__packed_has_offset(type) || !bias(type) ?
+				   vi_set32(0) :
+				   vi_set32(sides->start[side]);
 		vi low = vi_dot(start, codes, x->q8_low + at, quads, range);
 		vf dot = vf_from_int(vi_add32(vi_left32(high, 8), low));
 
 		total = h ? vf_fma(dot, w->scale[h], total) : vf_mul(dot, w->scale[h]);
-		if (has_offset(type))
+		if (elm__packed_has_offset(type))
 			total = vf_fma(w->offset[h], vf_set(sides->sum[side]), total);
 	}
 	return vf_fma(total, vf_set(sides->scale[k]), sum);
@@ -98,7 +99,7 @@ INLINE vf one_group(elm_type type, const uint8_t *group, const elm__activations 
 		    const row_sides *sides)
 {
 	const size_t bytes = packed_block_bytes(type), part = code_bytes(type);
-	const int subs = sub_blocks(type);
+	const int subs = elm__packed_subs(type);
 	vf sum = vf_set(0);
 
 	for (size_t k = 0, n = elm__q8_blocks(x->cols); k < n; k += (size_t)subs, group += bytes) {
@@ -130,14 +131,14 @@ static void prepare_sides(elm_type type, const elm__activations *x, size_t row0,
 			  float *sides)
 {
 	size_t stride = elm__q8_rows(x->rows), blocks = elm__q8_blocks(x->cols);
-	float factor = has_offset(type) ? 1.0f : -(float)bias(type);
-	float start = has_offset(type) ? 0.0f : MAGIC;
+	float factor = elm__packed_has_offset(type) ? 1.0f : -(float)bias(type);
+	float start = elm__packed_has_offset(type) ? 0.0f : MAGIC;
 
 	for (size_t b = 0; b < blocks; b++) {
 		const float *sums = x->q8_sum + 2 * (b * stride + row0);
 
 		for (size_t i = 0; i < rows; i++)
-			if (halves(type) == 2) {
+			if (elm__packed_halves(type) == 2) {
 				sides[2 * (b * rows + i)] = start + factor * sums[2 * i];
 				sides[2 * (b * rows + i) + 1] = start + factor * sums[2 * i + 1];
 			} else {
@@ -151,12 +152,12 @@ static void prepare_sides(elm_type type, const elm__activations *x, size_t row0,
 INLINE void tile_block(elm_type type, int groups, const weights *w, int h, const int8_t *x,
 		       const float *sides, const float *scale, float *sums)
 {
-	const int parts = halves(type), quads = 8 / parts;
+	const int parts = elm__packed_halves(type), quads = 8 / parts;
 	const int step = DOT_STEP < quads ? DOT_STEP : quads;
 	vi dot[TILE][GROUPS];
 
 	for (int i = 0; i < TILE; i++) {
-		vi start = has_offset(type) || !bias(type) ?
+		vi start = elm__packed_has_offset(type) || !bias(type) ?
 				   vi_from_bits(vf_set(MAGIC)) :
 				   vi_from_bits(vf_set(sides[parts * i + h]));
 
@@ -174,7 +175,7 @@ INLINE void tile_block(elm_type type, int groups, const weights *w, int h, const
 			float *at = sums + (i * groups + g) * LANES;
 			vf value = vf_unmagic(dot[i][g], w[g].scale[h]);
 
-			if (has_offset(type))
+			if (elm__packed_has_offset(type))
 				value = vf_fma(w[g].offset[h], vf_set(sides[parts * i + h]), value);
 			vf_store(at, vf_fma(value, vf_set(scale[i]), vf_load(at)));
 		}
@@ -186,7 +187,7 @@ INLINE void many_groups(elm_type type, int groups, const uint8_t *const *group,
 			const elm__activations *x, size_t row0, size_t rows, const float *sides,
 			float *sums)
 {
-	const int subs = sub_blocks(type), parts = halves(type);
+	const int subs = elm__packed_subs(type), parts = elm__packed_halves(type);
 	size_t stride = elm__q8_rows(x->rows), blocks = elm__q8_blocks(x->cols);
 
 	for (size_t i = 0; i < rows * (size_t)groups * LANES; i += LANES)

@@ -9,6 +9,7 @@
 #ifndef ELM_KERNEL_X86_WEIGHTS_H
 #define ELM_KERNEL_X86_WEIGHTS_H
 
+#include "kernel/packed_facts.h"
 #include "quant/blocks.h"
 
 /* 32 inputs of LANES rows. */
@@ -17,32 +18,6 @@ typedef struct weights {
 	vf scale[2];  /* of the two half-blocks; only the first where both have the same */
 	vf offset[2]; /* only of types that have one */
 } weights;
-
-/* Facts of a type. */
-INLINE int sub_blocks(elm_type type) /* of 32, in a block */
-{
-	return type == ELM_TYPE_Q2_K || type == ELM_TYPE_Q3_K || type == ELM_TYPE_Q4_K ||
-			       type == ELM_TYPE_Q5_K || type == ELM_TYPE_Q6_K ||
-			       type == ELM_TYPE_IQ4_XS ?
-		       8 :
-		       1;
-}
-
-INLINE int halves(elm_type type) /* scales of 32 weights */
-{
-	return type == ELM_TYPE_Q2_K || type == ELM_TYPE_Q3_K || type == ELM_TYPE_Q6_K ? 2 : 1;
-}
-
-INLINE int has_offset(elm_type type)
-{
-	return type == ELM_TYPE_Q4_1 || type == ELM_TYPE_Q5_1 || type == ELM_TYPE_Q2_K ||
-	       type == ELM_TYPE_Q4_K || type == ELM_TYPE_Q5_K;
-}
-
-INLINE int is_lookup(elm_type type)
-{
-	return type == ELM_TYPE_IQ4_NL || type == ELM_TYPE_IQ4_XS;
-}
 
 INLINE int bias(elm_type type)
 {
@@ -132,7 +107,7 @@ INLINE size_t code_bytes(elm_type type)
 
 INLINE size_t packed_block_bytes(elm_type type)
 {
-	return header_bytes(type) + (size_t)sub_blocks(type) * code_bytes(type);
+	return header_bytes(type) + (size_t)elm__packed_subs(type) * code_bytes(type);
 }
 
 /* --- codes --- */
@@ -186,7 +161,7 @@ INLINE void load_codes(elm_type type, const uint8_t *from, vi code[8])
 					 vi_set8(0x30));
 	} else {
 		load_nibbles(from, code);
-		if (is_lookup(type)) {
+		if (elm__packed_is_lookup(type)) {
 			vi table = vi_table(levels);
 
 			if (!SIGNED_WEIGHTS)
@@ -210,7 +185,7 @@ INLINE block_scales load_block_scales(elm_type type, const uint8_t *block)
 
 	if (type == ELM_TYPE_Q4_1 || type == ELM_TYPE_Q5_1)
 		s.minus_dmin = vf_half(block + 2 * LANES); /* added, not subtracted */
-	else if (has_offset(type))
+	else if (elm__packed_has_offset(type))
 		s.minus_dmin = vf_mul(vf_half(block + 2 * LANES), vf_set(-1));
 	return s;
 }
@@ -245,7 +220,7 @@ INLINE void load_scales(elm_type type, const uint8_t *block, int s, const block_
 		const uint8_t *bytes = block + 2 * LANES;
 
 		out->scale[0] = load_scale_6(bytes, bytes + 4 * LANES, s, shared->d);
-	} else if (halves(type) == 2) {
+	} else if (elm__packed_halves(type) == 2) {
 		for (int h = 0; h < 2; h++) {
 			int i = 2 * s + h;
 			const uint8_t *bytes = block + (type == ELM_TYPE_Q2_K ? 4 : 2) * LANES;
