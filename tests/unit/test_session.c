@@ -13,16 +13,22 @@
 
 enum { TOKENS = 90, VOCABULARY = TINY_VOCABULARY };
 
-static elm_model *open_tiny(const char *arch)
+static elm_model *open_for(const char *arch, const char *isa)
 {
+	elm_model_options options = { .isa = isa };
 	tiny_model tiny = { .arch = arch, .seed = 7 };
 	elm_error error = { 0 };
 	elm_model *model;
 
 	tiny_model_write(&tiny, temp_path("session.gguf"));
-	if (elm_model_open(temp_path("session.gguf"), NULL, &model, &error) != ELM_OK)
+	if (elm_model_open(temp_path("session.gguf"), &options, &model, &error) != ELM_OK)
 		fail_msg("%s", error.text);
 	return model;
+}
+
+static elm_model *open_tiny(const char *arch)
+{
+	return open_for(arch, NULL);
 }
 
 static elm_session *start(elm_model *model, elm_session_options options)
@@ -95,14 +101,14 @@ static elm_session_options small(void)
 	return options;
 }
 
-static void test_batching_changes_nothing(void **state)
+static void batching_changes_nothing(const char *isa, double bound)
 {
 	static const char *const archs[] = {
 		"llama", "qwen2", "qwen3", "gemma2", "gemma3", "phi3"
 	};
 
 	for (size_t a = 0; a < sizeof(archs) / sizeof(archs[0]); a++) {
-		elm_model *model = open_tiny(archs[a]);
+		elm_model *model = open_for(archs[a], isa);
 		float *whole = all_logits(model, small(), TOKENS);
 		elm_session_options options = small();
 		float *cut, *single;
@@ -110,10 +116,10 @@ static void test_batching_changes_nothing(void **state)
 
 		options.batch = 7; /* the step is cut into pieces that cross blocks */
 		cut = all_logits(model, options, TOKENS);
-		assert_near(whole, cut, (size_t)TOKENS * VOCABULARY, 1e-6);
+		assert_near(whole, cut, (size_t)TOKENS * VOCABULARY, bound);
 		options.threads = 1;
 		single = all_logits(model, options, TOKENS);
-		assert_near(whole, single, (size_t)TOKENS * VOCABULARY, 1e-6);
+		assert_near(whole, single, (size_t)TOKENS * VOCABULARY, bound);
 
 		session = start(model, small());
 		for (uint32_t i = 0; i < TOKENS; i++) {
@@ -121,7 +127,7 @@ static void test_batching_changes_nothing(void **state)
 
 			step(session, &one);
 			assert_near(whole + (size_t)i * VOCABULARY, elm_session_logits(session, 0),
-				    VOCABULARY, 1e-6);
+				    VOCABULARY, bound);
 		}
 		elm_session_free(session);
 		free(whole);
@@ -129,6 +135,14 @@ static void test_batching_changes_nothing(void **state)
 		free(single);
 		elm_model_close(model);
 	}
+}
+
+/* Scalar kernels compute a row alike in any company; the fast ones round differently for one row
+ * and for many, and sharp attention makes more of that. */
+static void test_batching_changes_nothing(void **state)
+{
+	batching_changes_nothing("scalar", 1e-12);
+	batching_changes_nothing(NULL, 1e-6);
 }
 
 static void test_kv_types(void **state)
