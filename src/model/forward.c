@@ -42,6 +42,9 @@ struct elm__forward {
 	const elm__row *rows;
 	float *logits;
 	uint32_t n, n_tiles, n_logits;
+	float *residual; /* of a pass through one layer, else NULL */
+	uint32_t layer;
+	const elm__observer *observer;
 };
 
 /* A member of the pool in a pass. What all members compute alike they keep apart, so that nothing
@@ -225,6 +228,15 @@ static void multiply(const member *me, const product *p, size_t n)
 	}
 }
 
+static void observe(const member *me, elm__input input)
+{
+	const elm__observer *o = me->f->observer;
+
+	if (o)
+		o->see(o->user, input, me->inputs.f32, me->inputs.rows, me->inputs.cols, me->index,
+		       me->count);
+}
+
 static unsigned forms_of(const member *me, const product *p, size_t n)
 {
 	unsigned forms = 0;
@@ -300,7 +312,7 @@ static void embed(member *me)
 {
 	elm__forward *f = me->f;
 	const elm__matrix *e = &f->model->weights.embedding;
-	size_t begin, end, width = f->hp->width, pairs = f->rope.pairs;
+	size_t begin, end, width = f->hp->width;
 
 	share(me, me->n, ROW_UNIT, &begin, &end);
 	for (size_t i = begin; i < end; i++) {
@@ -310,10 +322,20 @@ static void embed(member *me)
 				 x, width);
 		if (f->hp->arch->scaled_embeddings)
 			f->k->scale(x, f->hp->embedding_scale, width);
+	}
+}
+
+/* The angles that this member's rows are rotated by. */
+static void find_angles(const member *me)
+{
+	const elm__forward *f = me->f;
+	size_t begin, end, pairs = f->rope.pairs;
+
+	share(me, me->n, ROW_UNIT, &begin, &end);
+	for (size_t i = begin; i < end; i++)
 		for (int kind = 0; kind <= (f->rope.local_differs ? ELM__ROPE_LOCAL : 0); kind++)
 			elm__rope_angles(&f->rope, kind, f->rows[i].position,
 					 f->cosine[kind] + i * pairs, f->sine[kind] + i * pairs);
-	}
 }
 
 static void rotate(const elm__forward *f, float *head, size_t row, int kind)
@@ -444,10 +466,11 @@ static bool attention_block(member *me, uint32_t layer)
 			   { &l->k, f->key, kv_heads },
 			   { &l->v, f->value, kv_heads } };
 	product out = { &l->out, f->projected, f->hp->width };
-	bool last = layer + 1 == f->hp->layers;
+	bool last = layer + 1 == f->hp->layers && !f->residual;
 	unsigned forms;
 	size_t begin, end;
 
+	observe(me, ELM__INPUT_ATTENTION);
 	multiply(me, qkv, 3);
 	barrier(me);
 	finish_heads(me, layer);
@@ -466,6 +489,7 @@ static bool attention_block(member *me, uint32_t layer)
 	share(me, me->n, ROW_UNIT, &begin, &end);
 	prepare(me, forms, begin, end);
 	barrier(me);
+	observe(me, ELM__INPUT_OUT);
 	multiply(me, &out, 1);
 	barrier(me);
 	return true;
@@ -518,10 +542,12 @@ static void ffn_block(member *me, uint32_t layer)
 
 	add_and_norm(me, l->out_bias, l->attn_post_norm, l->ffn_norm, forms_of(me, gate_up, 2));
 	barrier(me);
+	observe(me, ELM__INPUT_FFN);
 	multiply(me, gate_up, 2);
 	barrier(me);
 	activate(me, l, ffn, forms_of(me, &down, 1));
 	barrier(me);
+	observe(me, ELM__INPUT_DOWN);
 	multiply(me, &down, 1);
 	barrier(me);
 }
@@ -540,21 +566,29 @@ static void output_block(member *me)
 	f->k->softcap(f->logits + begin, f->hp->final_softcap, end - begin);
 }
 
+/* The norm at the start of a layer, where no other came before that did it in passing. */
+static void begin_layer(member *me, uint32_t layer)
+{
+	elm__forward *f = me->f;
+	unsigned forms = next_forms(me, layer);
+	size_t begin, end;
+
+	set_inputs(me, f->normed, f->hp->width, forms);
+	share(me, me->n, ROW_UNIT, &begin, &end);
+	norm_rows(me, f->model->weights.layers[layer].attn_norm, forms, begin, end);
+	barrier(me);
+}
+
 static void pass(void *user, unsigned index, unsigned count)
 {
 	elm__forward *f = user;
 	const elm__weights *w = &f->model->weights;
 	member me = { .f = f, .index = index, .count = count, .n = f->n };
-	unsigned forms;
-	size_t begin, end;
 
 	me.own = &f->threads[index];
 	embed(&me);
-	forms = next_forms(&me, 0);
-	set_inputs(&me, f->normed, f->hp->width, forms);
-	share(&me, me.n, ROW_UNIT, &begin, &end);
-	norm_rows(&me, w->layers[0].attn_norm, forms, begin, end);
-	barrier(&me);
+	find_angles(&me);
+	begin_layer(&me, 0);
 	for (uint32_t i = 0; i < f->hp->layers; i++) {
 		const elm__layer *l = &w->layers[i];
 		bool last = i + 1 == f->hp->layers;
@@ -568,6 +602,40 @@ static void pass(void *user, unsigned index, unsigned count)
 		barrier(&me);
 	}
 	output_block(&me);
+}
+
+/* The residual stream of this member's rows goes from the caller's memory to ours, or back. */
+static void move_residual(const member *me, bool in)
+{
+	const elm__forward *f = me->f;
+	size_t width = f->hp->width, begin, end, bytes;
+
+	share(me, me->n, ROW_UNIT, &begin, &end);
+	bytes = (end - begin) * width * sizeof(float);
+	if (in)
+		memcpy(f->x + begin * width, f->residual + begin * width, bytes);
+	else
+		memcpy(f->residual + begin * width, f->x + begin * width, bytes);
+}
+
+static void pass_layer(void *user, unsigned index, unsigned count)
+{
+	elm__forward *f = user;
+	const elm__layer *l = &f->model->weights.layers[f->layer];
+	member me = { .f = f, .index = index, .count = count, .n = f->n };
+
+	me.own = &f->threads[index];
+	if (f->layer)
+		move_residual(&me, true);
+	else
+		embed(&me);
+	find_angles(&me);
+	begin_layer(&me, f->layer);
+	if (!attention_block(&me, f->layer))
+		return;
+	ffn_block(&me, f->layer);
+	add_and_norm(&me, l->down_bias, l->ffn_post_norm, NULL, 0);
+	move_residual(&me, false);
 }
 
 static void find_tiles(elm__forward *f)
@@ -592,6 +660,20 @@ void elm__forward_run(elm__forward *f, const elm__row *rows, uint32_t n, float *
 	f->rows = rows;
 	f->n = n;
 	f->logits = logits;
+	f->residual = NULL;
+	f->observer = NULL;
 	find_tiles(f);
 	elm__pool_run(f->pool, pass, f);
+}
+
+void elm__forward_layer(elm__forward *f, const elm__row *rows, uint32_t n, uint32_t layer,
+			float *residual, const elm__observer *observer)
+{
+	f->rows = rows;
+	f->n = n;
+	f->layer = layer;
+	f->residual = residual;
+	f->observer = observer;
+	find_tiles(f);
+	elm__pool_run(f->pool, pass_layer, f);
 }

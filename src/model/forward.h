@@ -46,4 +46,32 @@ elm__forward *elm__forward_init(void *memory, const elm_model *model, const elm_
  */
 void elm__forward_run(elm__forward *f, const elm__row *rows, uint32_t n, float *logits);
 
+/* What the products of a model read: those of one kind share their inputs. */
+typedef enum elm__input {
+	ELM__INPUT_ATTENTION, /* q, k and v: the normed residual stream */
+	ELM__INPUT_OUT,	      /* the output of attention */
+	ELM__INPUT_FFN,	      /* gate and up */
+	ELM__INPUT_DOWN,      /* the activated hidden units */
+	ELM__INPUTS
+} elm__input;
+
+/*
+ * Sees the inputs of each product of a layer: `x` is rows x cols floats, one row after the other,
+ * unchanged until all members have returned. Every member of the pool calls it, `index` of `count`,
+ * so that they can share the work; it must not use the pool itself.
+ */
+typedef struct elm__observer {
+	void (*see)(void *user, elm__input input, const float *x, size_t rows, size_t cols,
+		    unsigned index, unsigned count);
+	void *user;
+} elm__observer;
+
+/*
+ * Computes one layer only: `residual`, n rows of `width` floats, holds the residual stream before
+ * the layer, or gets the embeddings first when the layer is 0, and is left with the stream after
+ * it. All rows go through the whole layer and no logits are made. `observer` may be NULL.
+ */
+void elm__forward_layer(elm__forward *f, const elm__row *rows, uint32_t n, uint32_t layer,
+			float *residual, const elm__observer *observer);
+
 #endif
