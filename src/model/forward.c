@@ -1,11 +1,16 @@
 #include "model/forward.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
 
 /* Rows are shared out in sixteens, because the forms of inputs are made in tiles of sixteen. */
 enum { ROW_UNIT = 16 };
+
+/* Where there are fewer tiles and key heads than would keep all members busy, long contexts are
+ * shared out: up to this many parts per member in all, of at least so many blocks each. */
+enum { PARTS_EACH = 4, PART_BLOCKS = 8 };
 
 /* Rows that attend together: consecutive positions of one sequence. */
 typedef struct tile {
@@ -37,6 +42,11 @@ struct elm__forward {
 	void *forms; /* memory for the forms of the inputs of the product at hand */
 	tile *tiles;
 	per_thread *threads;
+	/* Of contexts that are shared out: what each part gave, part_rows rows, and for each tile
+	 * and key head how many parts have been computed. */
+	float *parts, *part_lse;
+	size_t part_rows;
+	atomic_uint *parts_done;
 
 	/* The pass at hand. */
 	const elm__row *rows;
@@ -94,6 +104,29 @@ static size_t forms_bytes(const elm__kernels *k, size_t batch, size_t cols)
 		      elm__activations_bytes(k, many | ELM__FORM_Q16, few, cols));
 }
 
+/* The most rows of attention in a tile: queries times the heads that share a key head. */
+static size_t tile_rows(const elm__hparams *hp, size_t batch)
+{
+	size_t group = 0;
+
+	for (uint32_t i = 0; i < hp->layers; i++)
+		group = larger(group, hp->shapes[i].heads / hp->shapes[i].kv_heads);
+	return group * (batch < ELM__QUERY_TILE ? batch : ELM__QUERY_TILE);
+}
+
+static void lay_out_parts(carver *c, elm__forward *f, const elm__hparams *hp,
+			  const elm__forward_limits *limits)
+{
+	size_t most = limits->threads > 1 ? (size_t)PARTS_EACH * limits->threads : 0;
+
+	f->part_rows = tile_rows(hp, limits->batch);
+	f->parts = carve(c, most * f->part_rows, hp->head_dim * sizeof(float));
+	f->part_lse = carve(c, most, f->part_rows * sizeof(float));
+	f->parts_done = carve(c, most, sizeof(*f->parts_done));
+	for (size_t i = 0; c->base && i < most; i++)
+		atomic_init(&f->parts_done[i], 0);
+}
+
 /* Gives every member of *f its memory; the struct itself lies first. */
 static void lay_out(carver *c, elm__forward *f, const elm_model *model,
 		    const elm__forward_limits *limits)
@@ -121,6 +154,7 @@ static void lay_out(carver *c, elm__forward *f, const elm_model *model,
 	}
 	f->forms = carve(c, 1, forms_bytes(k, batch, widest));
 	f->tiles = carve(c, batch, sizeof(tile));
+	lay_out_parts(c, f, hp, limits);
 	f->threads = carve(c, limits->threads, sizeof(per_thread));
 	for (uint32_t i = 0; i < limits->threads; i++) {
 		per_thread own;
@@ -395,45 +429,115 @@ static void finish_heads(const member *me, uint32_t layer)
 	}
 }
 
+/* A tile of rows with one key head. */
+typedef struct attention_item {
+	const tile *tile;
+	uint32_t head, layer;
+	size_t begin, end; /* blocks that it sees */
+	size_t place;	   /* of its first part among those of all items */
+	atomic_uint *done;
+} attention_item;
+
+static elm__attention attention_of(const member *me, const attention_item *it)
+{
+	const elm__forward *f = me->f;
+	const elm__layer_shape *s = &f->hp->shapes[it->layer];
+	const elm__row *row = &f->rows[it->tile->row];
+	size_t dim = f->hp->head_dim, stride = s->heads * dim;
+	uint32_t group = s->heads / s->kv_heads;
+	size_t at = it->tile->row * stride + it->head * group * dim;
+
+	return (elm__attention){
+		.query = f->query + at,
+		.out = f->attended + at,
+		.query_stride = stride,
+		.out_stride = stride,
+		.queries = it->tile->rows,
+		.group = group,
+		.head_dim = (uint32_t)dim,
+		.first_position = row->position,
+		.window = s->window,
+		.scale = f->hp->attention_scale,
+		.softcap = f->hp->attention_softcap,
+		.kv_type = f->kv->type,
+		.k_blocks = me->own->keys,
+		.v_blocks = me->own->values,
+		.scratch = me->own->attention,
+	};
+}
+
+/* Computes the blocks [begin, end) of the context. */
+static void attend_blocks(const member *me, const attention_item *it, elm__attention *a,
+			  size_t begin, size_t end)
+{
+	const elm__forward *f = me->f;
+	const uint32_t *blocks = f->rows[it->tile->row].blocks;
+
+	for (size_t b = begin; b < end; b++) {
+		me->own->keys[b] = elm__kv_keys(f->kv, blocks[b], it->layer, it->head);
+		me->own->values[b] = elm__kv_values(f->kv, blocks[b], it->layer, it->head);
+	}
+	a->first_block = (uint32_t)begin;
+	a->end_block = (uint32_t)end;
+	f->k->attention(a);
+}
+
+/* Computes one of `parts` parts of the context; whoever computes the last puts them together. */
+static void attend_part(const member *me, const attention_item *it, size_t part, size_t parts)
+{
+	const elm__forward *f = me->f;
+	elm__attention a = attention_of(me, it);
+	size_t dim = a.head_dim, length = it->end - it->begin, floats = f->part_rows * dim;
+	float *first = f->parts + it->place * floats, *lse = f->part_lse + it->place * f->part_rows;
+	float *out = a.out;
+	size_t stride = a.out_stride;
+
+	a.out = first + part * floats;
+	a.out_stride = a.group * dim;
+	a.lse = lse + part * f->part_rows;
+	attend_blocks(me, it, &a, it->begin + length * part / parts,
+		      it->begin + length * (part + 1) / parts);
+	if (atomic_fetch_add_explicit(it->done, 1, memory_order_acq_rel) + 1 < parts)
+		return;
+	atomic_store_explicit(it->done, 0, memory_order_relaxed);
+	for (size_t r = 0; r < (size_t)a.queries * a.group; r++)
+		elm__attention_merge(first + r * dim, floats, lse + r, f->part_rows, parts,
+				     out + r / a.group * stride + r % a.group * dim, dim);
+}
+
 static void attend(const member *me, uint32_t layer)
 {
 	const elm__forward *f = me->f;
 	const elm__layer_shape *s = &f->hp->shapes[layer];
-	size_t dim = f->hp->head_dim, stride = s->heads * dim, ticket;
-	uint32_t group = s->heads / s->kv_heads;
+	size_t items = (size_t)f->n_tiles * s->kv_heads, ticket;
+	size_t most = me->count > 1 ? (size_t)PARTS_EACH * me->count / items : 1;
 
-	while ((ticket = elm__pool_next(f->pool)) < (size_t)f->n_tiles * s->kv_heads) {
+	if (!most)
+		most = 1;
+	while ((ticket = elm__pool_next(f->pool)) < items * most) {
+		size_t item = ticket / most, part = ticket % most, parts;
+		attention_item it = { .layer = layer, .place = item * most };
+		uint32_t first, last;
+
 		/* The last tiles see the most keys: they go first, so that no member is left alone
 		 * with a long one. */
-		const tile *t = &f->tiles[f->n_tiles - 1 - ticket / s->kv_heads];
-		uint32_t head = (uint32_t)(ticket % s->kv_heads);
-		const elm__row *row = &f->rows[t->row];
-		uint32_t first = row->position, last = first + t->rows - 1;
-		size_t at = t->row * stride + head * group * dim;
-		elm__attention a = {
-			.query = f->query + at,
-			.out = f->attended + at,
-			.query_stride = stride,
-			.out_stride = stride,
-			.queries = t->rows,
-			.group = group,
-			.head_dim = (uint32_t)dim,
-			.first_position = first,
-			.window = s->window,
-			.scale = f->hp->attention_scale,
-			.softcap = f->hp->attention_softcap,
-			.kv_type = f->kv->type,
-			.k_blocks = me->own->keys,
-			.v_blocks = me->own->values,
-			.scratch = me->own->attention,
-		};
-		uint32_t seen = s->window && first >= s->window ? first - s->window + 1 : 0;
+		it.tile = &f->tiles[f->n_tiles - 1 - item / s->kv_heads];
+		it.head = (uint32_t)(item % s->kv_heads);
+		first = f->rows[it.tile->row].position;
+		last = first + it.tile->rows - 1;
+		it.begin = (s->window && first >= s->window ? first - s->window + 1 : 0) /
+			   ELM__KV_BLOCK;
+		it.end = last / ELM__KV_BLOCK + 1;
+		parts = (it.end - it.begin) / PART_BLOCKS;
+		parts = parts < most ? parts : most;
+		if (parts > 1 && part < parts) {
+			it.done = &f->parts_done[item];
+			attend_part(me, &it, part, parts);
+		} else if (!part) {
+			elm__attention a = attention_of(me, &it);
 
-		for (uint32_t b = seen / ELM__KV_BLOCK; b <= last / ELM__KV_BLOCK; b++) {
-			me->own->keys[b] = elm__kv_keys(f->kv, row->blocks[b], layer, head);
-			me->own->values[b] = elm__kv_values(f->kv, row->blocks[b], layer, head);
+			attend_blocks(me, &it, &a, it.begin, it.end);
 		}
-		f->k->attention(&a);
 	}
 }
 

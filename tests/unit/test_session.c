@@ -145,6 +145,64 @@ static void test_batching_changes_nothing(void **state)
 	batching_changes_nothing(NULL, 1e-6);
 }
 
+/* --- contexts that threads share out --- */
+
+enum { LONG = 1000, LONG_PARTS = 3 };
+
+/* The logits of the last token of LONG, which come in unequal steps, and of ten single ones. */
+static void long_logits(elm_model *model, unsigned threads, float *out)
+{
+	static const uint32_t ends[LONG_PARTS] = { 611, 650, LONG - 11 };
+	elm_session_options options = small();
+	elm_token tokens[LONG];
+	elm_session *session;
+	uint32_t at = 0;
+
+	for (int i = 0; i < LONG; i++)
+		tokens[i] = (i * 7919 + i / 50 + 13) % VOCABULARY;
+	options.context = LONG;
+	options.threads = threads;
+	session = start(model, options);
+	for (int i = 0; i < LONG_PARTS + 11; i++) {
+		elm_batch batch = { .tokens = tokens + at };
+
+		batch.rows = i < LONG_PARTS ? ends[i] - at : 1;
+		step(session, &batch);
+		memcpy(out + i * VOCABULARY, elm_session_logits(session, 0),
+		       VOCABULARY * sizeof(float));
+		at += batch.rows;
+	}
+	assert_int_equal(at, LONG);
+	elm_session_free(session);
+}
+
+/* With one key head, threads can only work together by sharing out the context. */
+static void test_long_contexts(void **state)
+{
+	static const char *const archs[] = { "llama", "gemma2" };
+	static float one[(LONG_PARTS + 11) * VOCABULARY], more[(LONG_PARTS + 11) * VOCABULARY];
+
+	for (size_t a = 0; a < 2; a++) {
+		elm_model_options options = { .isa = "scalar" };
+		tiny_model tiny = { .arch = archs[a], .kv_heads = 1, .context = 1024, .seed = 3 };
+		elm_error error = { 0 };
+		elm_model *model;
+
+		tiny_model_write(&tiny, temp_path("long.gguf"));
+		if (elm_model_open(temp_path("long.gguf"), &options, &model, &error) != ELM_OK)
+			fail_msg("%s", error.text);
+		long_logits(model, 1, one);
+		for (unsigned threads = 2; threads <= 5; threads += 3) {
+			long_logits(model, threads, more);
+			for (int i = 0; i < LONG_PARTS + 11; i++)
+				assert_near(one + i * VOCABULARY, more + i * VOCABULARY, VOCABULARY,
+					    1e-11);
+			assert_memory_not_equal(one, more, sizeof(one)); /* parts were used */
+		}
+		elm_model_close(model);
+	}
+}
+
 static void test_kv_types(void **state)
 {
 	elm_model *model = open_tiny("llama");
@@ -425,6 +483,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_batching_changes_nothing),
+		cmocka_unit_test(test_long_contexts),
 		cmocka_unit_test(test_kv_types),
 		cmocka_unit_test(test_sequences_do_not_mix),
 		cmocka_unit_test(test_forks_share_and_part),
