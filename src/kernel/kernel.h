@@ -123,6 +123,29 @@ typedef struct elm__attention {
 	void *scratch; /* elm__kernels.attention_scratch(queries, group, head_dim) bytes */
 } elm__attention;
 
+/*
+ * A product of matrices of floats, c = a * b, or added to c. Element (i, k) of a is
+ * a[i * a_row + k * a_col], (k, j) of b is b[k * b_row + j * b_col] and (i, j) of c is
+ * c[i * c_row + j]: one stride of each is 1 where it matters for speed, and the other way round
+ * means transposed. c overlaps neither a nor b.
+ */
+typedef struct elm__gemm {
+	size_t m, n, k; /* c is m x n, k products are summed up */
+	const float *a, *b;
+	size_t a_row, a_col, b_row, b_col;
+	float *c;
+	size_t c_row;
+	bool add;
+} elm__gemm;
+
+/* One step of AdamW (Loshchilov and Hutter, 2019). */
+typedef struct elm__adamw {
+	float rate, decay; /* learning rate; weights shrink by rate * decay */
+	float beta1, beta2, epsilon;
+	float unbias1, unbias2; /* 1 / (1 - beta^step), for the two means */
+	float scale;		/* of the gradient, before all else */
+} elm__adamw;
+
 typedef struct elm__kernels {
 	const char *name;    /* of the tier */
 	uint32_t features;   /* the mask that the table was made for */
@@ -188,6 +211,29 @@ typedef struct elm__kernels {
 	float (*max)(const float *x, size_t n);
 	/* out[i] = exp((x[i] - max) * factor), returns the sum; out may be x. */
 	float (*exp_sum)(const float *x, float max, float factor, float *out, size_t n);
+
+	/* --- training --- */
+
+	/* What an element of c is does not depend on m, n and where in c it lies, so that a product
+	 * may be cut into parts in any way. scratch: gemm_scratch bytes, aligned. */
+	void (*gemm)(const elm__gemm *g, void *scratch);
+	size_t (*gemm_scratch)(void);
+
+	float (*dot)(const float *x, const float *y, size_t n);
+
+	/* The derivative of rms_norm with respect to x, given d with respect to its output, is
+	 * added to dx, and that with respect to weight to dweight. */
+	void (*rms_norm_grad)(const float *x, const float *weight, float epsilon, const float *d,
+			      float *dx, float *dweight, size_t n);
+	/* Given d with respect to silu(gate) * up, which is written to `out`, replaces gate and up
+	 * by the derivatives with respect to them. */
+	void (*silu_mul_grad)(float *gate, float *up, const float *d, float *out, size_t n);
+	/* p[i] = p[i] * (d[i] - mean) * factor */
+	void (*softmax_grad)(float *p, const float *d, float mean, float factor, size_t n);
+	/* w -= rate * (m' / (sqrt(v') + epsilon) + decay * w), where the running means m of the
+	 * gradient and v of its square are updated first and m', v' are free of their bias. */
+	void (*adamw)(const elm__adamw *how, float *w, const float *gradient, float *m, float *v,
+		      size_t n);
 } elm__kernels;
 
 /*

@@ -16,6 +16,7 @@ void elm__kernels_ref(elm__kernels *table)
 	elm__ref_matmul_init(table);
 	elm__ref_vector_init(table);
 	elm__ref_attention_init(table);
+	elm__ref_training_init(table);
 }
 
 /* From the lowest to the highest: each overrides what it does better. */

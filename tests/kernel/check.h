@@ -44,7 +44,7 @@ typedef struct operation {
 
 /* The families, ended by an entry without a name. */
 extern const operation vector_operations[], sampling_operations[], attention_operations[],
-	prepare_operations[], matmul_operations[];
+	prepare_operations[], matmul_operations[], training_operations[];
 
 /* --- random numbers and inputs --- */
 

@@ -14,9 +14,9 @@
 #include "check.h"
 #include "cpu/cpu.h"
 
-static const operation *const families[] = { prepare_operations, matmul_operations,
-					     vector_operations, attention_operations,
-					     sampling_operations };
+static const operation *const families[] = { prepare_operations,  matmul_operations,
+					     vector_operations,	  attention_operations,
+					     sampling_operations, training_operations };
 
 #if defined(__aarch64__)
 static const char *const tiers[] = { "scalar", "neon", "dotprod", "i8mm" };

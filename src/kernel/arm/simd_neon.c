@@ -6,6 +6,7 @@
 #include "kernel/x86/vector.h"
 /* after vector.h, which it needs */
 #include "kernel/x86/attention.h"
+#include "kernel/x86/training.h"
 
 static void dequantize(elm_type type, const void *blocks, float *out, size_t elements)
 {
@@ -28,4 +29,5 @@ void elm__neon_simd_init(elm__kernels *table)
 	table->dequantize = dequantize;
 	vector_init(table);
 	attention_init(table);
+	training_init(table);
 }

@@ -186,6 +186,11 @@ INLINE vf vf_div(vf a, vf b)
 	return vdivq_f32(a, b);
 }
 
+INLINE vf vf_sqrt(vf a)
+{
+	return vsqrtq_f32(a);
+}
+
 /* a * b + c */
 INLINE vf vf_fma(vf a, vf b, vf c)
 {

@@ -11,6 +11,7 @@ void elm__kernels_ref(elm__kernels *table);
 void elm__ref_matmul_init(elm__kernels *table);
 void elm__ref_vector_init(elm__kernels *table);
 void elm__ref_attention_init(elm__kernels *table);
+void elm__ref_training_init(elm__kernels *table);
 
 /* One block of one row (which may be padding) of the Q8 or Q16 form; shared by tiers. */
 void elm__ref_quantize(elm__activations *x, unsigned form, size_t block, size_t row);

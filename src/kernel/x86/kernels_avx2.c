@@ -7,10 +7,12 @@
 #include "kernel/x86/vector.h"
 /* after vector.h, which it needs */
 #include "kernel/x86/attention.h"
+#include "kernel/x86/training.h"
 
 void elm__kernels_avx2(elm__kernels *table)
 {
 	matmul_init(table);
 	vector_init(table);
 	attention_init(table);
+	training_init(table);
 }

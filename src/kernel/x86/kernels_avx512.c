@@ -7,6 +7,7 @@
 #include "kernel/x86/vector.h"
 /* after vector.h, which it needs */
 #include "kernel/x86/attention.h"
+#include "kernel/x86/training.h"
 
 const elm__kernels elm__avx512_below = {
 	.forms = forms,
@@ -22,4 +23,5 @@ void elm__kernels_avx512(elm__kernels *table)
 	matmul_init(table);
 	vector_init(table);
 	attention_init(table);
+	training_init(table);
 }

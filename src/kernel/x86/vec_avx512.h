@@ -267,6 +267,11 @@ INLINE vf vf_div(vf a, vf b)
 	return _mm512_div_ps(a, b);
 }
 
+INLINE vf vf_sqrt(vf a)
+{
+	return _mm512_sqrt_ps(a);
+}
+
 /* Where one is NaN, the second of these two. */
 INLINE vf vf_min(vf a, vf b)
 {
