@@ -44,4 +44,16 @@ void elm__pool_barrier(elm__pool *pool);
  * run). Members loop until it is past their last chunk. */
 size_t elm__pool_next(elm__pool *pool);
 
+/* The part [*begin, *end) of `items` that falls to member `index` of `count`, in whole units. */
+static inline void elm__pool_share(size_t items, size_t unit, unsigned index, unsigned count,
+				   size_t *begin, size_t *end)
+{
+	size_t units = (items + unit - 1) / unit;
+
+	*begin = units * index / count * unit;
+	*end = units * (index + 1) / count * unit;
+	if (*end > items)
+		*end = items;
+}
+
 #endif

@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "base/alloc.h"
+#include "base/carve.h"
 
 /* Rows are shared out in sixteens, because the forms of inputs are made in tiles of sixteen. */
 enum { ROW_UNIT = 16 };
@@ -69,26 +69,6 @@ typedef struct member {
 
 /* --- layout --- */
 
-typedef struct carver {
-	char *base; /* NULL while only measuring */
-	size_t used;
-	bool overflow;
-} carver;
-
-static void *carve(carver *c, size_t count, size_t size)
-{
-	size_t bytes, end;
-	void *at = c->base ? c->base + c->used : NULL;
-
-	if (!elm__mul(count, size, &bytes) || !elm__add(bytes, ELM__KERNEL_ALIGN - 1, &bytes) ||
-	    !elm__add(c->used, bytes & ~(size_t)(ELM__KERNEL_ALIGN - 1), &end)) {
-		c->overflow = true;
-		return NULL;
-	}
-	c->used = end;
-	return at;
-}
-
 static size_t larger(size_t a, size_t b)
 {
 	return a > b ? a : b;
@@ -114,21 +94,21 @@ static size_t tile_rows(const elm__hparams *hp, size_t batch)
 	return group * (batch < ELM__QUERY_TILE ? batch : ELM__QUERY_TILE);
 }
 
-static void lay_out_parts(carver *c, elm__forward *f, const elm__hparams *hp,
+static void lay_out_parts(elm__carver *c, elm__forward *f, const elm__hparams *hp,
 			  const elm__forward_limits *limits)
 {
 	size_t most = limits->threads > 1 ? (size_t)PARTS_EACH * limits->threads : 0;
 
 	f->part_rows = tile_rows(hp, limits->batch);
-	f->parts = carve(c, most * f->part_rows, hp->head_dim * sizeof(float));
-	f->part_lse = carve(c, most, f->part_rows * sizeof(float));
-	f->parts_done = carve(c, most, sizeof(*f->parts_done));
+	f->parts = elm__carve(c, most * f->part_rows, hp->head_dim * sizeof(float));
+	f->part_lse = elm__carve(c, most, f->part_rows * sizeof(float));
+	f->parts_done = elm__carve(c, most, sizeof(*f->parts_done));
 	for (size_t i = 0; c->base && i < most; i++)
 		atomic_init(&f->parts_done[i], 0);
 }
 
 /* Gives every member of *f its memory; the struct itself lies first. */
-static void lay_out(carver *c, elm__forward *f, const elm_model *model,
+static void lay_out(elm__carver *c, elm__forward *f, const elm_model *model,
 		    const elm__forward_limits *limits)
 {
 	const elm__hparams *hp = &model->hparams;
@@ -139,31 +119,31 @@ static void lay_out(carver *c, elm__forward *f, const elm_model *model,
 	size_t kv_blocks = (limits->context + ELM__KV_BLOCK - 1) / ELM__KV_BLOCK;
 	size_t batch = limits->batch, row = batch * sizeof(float);
 
-	f->x = carve(c, hp->width, row);
-	f->normed = carve(c, hp->width, row);
-	f->query = carve(c, heads, row);
-	f->attended = carve(c, heads, row);
-	f->key = carve(c, kv_heads, row);
-	f->value = carve(c, kv_heads, row);
-	f->gate = carve(c, hp->max_ffn, row);
-	f->up = carve(c, hp->max_ffn, row);
-	f->projected = carve(c, hp->width, row);
+	f->x = elm__carve(c, hp->width, row);
+	f->normed = elm__carve(c, hp->width, row);
+	f->query = elm__carve(c, heads, row);
+	f->attended = elm__carve(c, heads, row);
+	f->key = elm__carve(c, kv_heads, row);
+	f->value = elm__carve(c, kv_heads, row);
+	f->gate = elm__carve(c, hp->max_ffn, row);
+	f->up = elm__carve(c, hp->max_ffn, row);
+	f->projected = elm__carve(c, hp->width, row);
 	for (int kind = 0; kind < ELM__ROPE_KINDS; kind++) {
-		f->cosine[kind] = carve(c, hp->rotated / 2, row);
-		f->sine[kind] = carve(c, hp->rotated / 2, row);
+		f->cosine[kind] = elm__carve(c, hp->rotated / 2, row);
+		f->sine[kind] = elm__carve(c, hp->rotated / 2, row);
 	}
-	f->forms = carve(c, 1, forms_bytes(k, batch, widest));
-	f->tiles = carve(c, batch, sizeof(tile));
+	f->forms = elm__carve(c, 1, forms_bytes(k, batch, widest));
+	f->tiles = elm__carve(c, batch, sizeof(tile));
 	lay_out_parts(c, f, hp, limits);
-	f->threads = carve(c, limits->threads, sizeof(per_thread));
+	f->threads = elm__carve(c, limits->threads, sizeof(per_thread));
 	for (uint32_t i = 0; i < limits->threads; i++) {
 		per_thread own;
 
-		own.matmul = carve(c, 1, k->matmul_scratch(batch, widest));
-		own.attention = carve(
+		own.matmul = elm__carve(c, 1, k->matmul_scratch(batch, widest));
+		own.attention = elm__carve(
 			c, 1, k->attention_scratch(ELM__QUERY_TILE, ELM__MAX_GROUP, hp->head_dim));
-		own.keys = carve(c, kv_blocks, sizeof(void *));
-		own.values = carve(c, kv_blocks, sizeof(void *));
+		own.keys = elm__carve(c, kv_blocks, sizeof(void *));
+		own.values = elm__carve(c, kv_blocks, sizeof(void *));
 		if (c->base)
 			f->threads[i] = own;
 	}
@@ -172,9 +152,9 @@ static void lay_out(carver *c, elm__forward *f, const elm_model *model,
 size_t elm__forward_bytes(const elm_model *model, const elm__forward_limits *limits)
 {
 	elm__forward measure;
-	carver c = { 0 };
+	elm__carver c = { 0 };
 
-	carve(&c, 1, sizeof(measure));
+	elm__carve(&c, 1, sizeof(measure));
 	lay_out(&c, &measure, model, limits);
 	return c.overflow ? 0 : c.used;
 }
@@ -182,8 +162,8 @@ size_t elm__forward_bytes(const elm_model *model, const elm__forward_limits *lim
 elm__forward *elm__forward_init(void *memory, const elm_model *model, const elm__kv *kv,
 				elm__pool *pool, const elm__forward_limits *limits)
 {
-	carver c = { .base = memory };
-	elm__forward *f = carve(&c, 1, sizeof(*f));
+	elm__carver c = { .base = memory };
+	elm__forward *f = elm__carve(&c, 1, sizeof(*f));
 
 	memset(f, 0, sizeof(*f));
 	lay_out(&c, f, model, limits);
@@ -201,12 +181,7 @@ elm__forward *elm__forward_init(void *memory, const elm_model *model, const elm_
 /* This member's part of `items`, in whole units. */
 static void share(const member *me, size_t items, size_t unit, size_t *begin, size_t *end)
 {
-	size_t units = (items + unit - 1) / unit;
-
-	*begin = units * me->index / me->count * unit;
-	*end = units * (me->index + 1) / me->count * unit;
-	if (*end > items)
-		*end = items;
+	elm__pool_share(items, unit, me->index, me->count, begin, end);
 }
 
 static void barrier(const member *me)
