@@ -22,6 +22,7 @@ typedef enum elm_finish {
 	ELM_FINISH_CANCELLED, /* by the flag, or by the text callback */
 	ELM_FINISH_DEADLINE,  /* its time was over (scheduler) */
 	ELM_FINISH_FILTER,    /* no token was allowed to follow */
+	ELM_FINISH_POOLED,    /* its states are complete (scheduler) */
 	ELM_FINISH_COUNT      /* all values are below; for tables */
 } elm_finish;
 

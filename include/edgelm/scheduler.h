@@ -51,6 +51,7 @@ typedef struct elm_scheduler_options {
 	uint32_t queue; /* requests that may wait; 0: 64 */
 	uint32_t tenant_queue; /* of them for one tenant; 0: no limit */
 	bool no_prefix_cache;  /* keep no computed prompts beyond their requests */
+	bool states;	       /* requests may ask for states, see elm_pooling */
 
 	/* Memory that is to stay available on the machine; with less, computed prompts are
 	 * forgotten, then fewer requests run, then new ones are refused. 0: 5 % of all memory;
@@ -82,6 +83,15 @@ typedef struct elm_token_filter {
 
 /* The filter of a constraint, which it takes over and starts over; `new_text` as in the request. */
 ELM_API elm_token_filter elm_constraint_filter(elm_constraint *constraint, bool new_text);
+
+/* What a request wants to have instead of text: a vector that says what its prompt is about. */
+typedef enum elm_pooling {
+	ELM_POOLING_OFF = 0, /* nothing: it generates text */
+	ELM_POOLING_MEAN,    /* the mean of the states of all its tokens */
+	ELM_POOLING_FIRST,   /* the state of its first token */
+	ELM_POOLING_LAST,    /* the state of its last token */
+	ELM_POOLING_ALL,     /* the states of all of them */
+} elm_pooling;
 
 typedef enum elm_event_kind {
 	ELM_EVENT_PROMPT = 1, /* part of the prompt has been computed; only with `progress` */
@@ -126,9 +136,12 @@ typedef struct elm_event {
 	const elm_token_logprob *top; /* TOKEN: the most likely tokens, best first */
 	size_t top_count;
 
-	size_t prompt_done;	 /* PROMPT: tokens of the prompt that are in the cache now */
-	elm_finish finish;	 /* DONE */
-	const char *stop;	 /* DONE: the stop string that ended it, NULL otherwise */
+	size_t prompt_done; /* PROMPT: tokens of the prompt that are in the cache now */
+	elm_finish finish;  /* DONE */
+	const char *stop;   /* DONE: the stop string that ended it, NULL otherwise */
+	/* DONE with ELM_FINISH_POOLED: `state_count` vectors of the model's `width` floats. */
+	const float *states;
+	size_t state_count;
 	const elm_error *error;	 /* ERROR: status and sentence */
 	elm_request_stats stats; /* all; complete in the last event */
 } elm_event;
@@ -152,6 +165,8 @@ typedef struct elm_request {
 	bool logprobs;	       /* wanted with each token */
 	uint32_t top_logprobs; /* and those of so many most likely tokens, at most 128 */
 	bool progress;	       /* ELM_EVENT_PROMPT is wanted */
+	elm_pooling pooling;   /* states are wanted instead of text: nothing from max_tokens to
+				  progress matters, sampling and filter must be NULL */
 	const elm_sampler_options *sampling; /* NULL: elm_sampler_defaults */
 	const elm_token_filter *filter;	     /* NULL: none; owned by the scheduler once submitted,
 						by the caller still when that fails */

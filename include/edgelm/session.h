@@ -23,6 +23,7 @@ typedef struct elm_session_options {
 	uint32_t batch;		/* rows that are computed together; longer steps are cut; 0: 512 */
 	elm_type kv_type;	/* ELM_TYPE_F32, F16 or Q8_0; elm_session_defaults sets F16 */
 	uint32_t max_logits;	/* rows of a step that may ask for logits; 0: max_sequences */
+	uint32_t max_states;	/* rows of a step that may ask for their state; 0: none */
 	uint32_t threads;	/* 0: one per core that is worth using */
 	uint32_t max_length;	/* tokens of one sequence; 0: the context. Where a model rotates
 				   positions otherwise in long texts, this decides */
@@ -42,7 +43,9 @@ typedef struct elm_batch {
 	const elm_token *tokens;
 	const uint32_t *positions; /* in the sequence, from 0; NULL: each continues its sequence */
 	const uint32_t *sequences; /* below max_sequences; NULL: all rows are of sequence 0 */
-	const uint8_t *logits;	   /* 1 where logits are wanted; NULL: only of the last row */
+	const uint8_t *logits;	   /* 1 where logits are wanted; NULL: only of the last row, and of
+				      none where `states` is given */
+	const uint8_t *states;	   /* 1 where the state is wanted, and no logits; NULL: of none */
 } elm_batch;
 
 ELM_BEGIN_DECLS
@@ -84,6 +87,10 @@ ELM_API ELM_NODISCARD elm_status elm_session_step(elm_session *session, const el
 /* Logits of the last step: `vocabulary` floats for the index-th row that asked for them, valid
  * until the next step. NULL when index is out of range. They may be changed in place. */
 ELM_API float *elm_session_logits(elm_session *session, uint32_t index);
+
+/* States of the last step, in the same way: `width` floats of the model, the last layer's output
+ * after its norm, of which the logits would be made. Texts are compared by them (embeddings). */
+ELM_API const float *elm_session_state(const elm_session *session, uint32_t index);
 
 /* A flag that another thread or a signal handler sets to make a running step return early with
  * ELM_ERR_CANCELLED, between batches. NULL (the default) for none. */

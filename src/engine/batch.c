@@ -26,12 +26,13 @@ static uint64_t promised(const elm_scheduler *s)
  * one more block for each who runs. Alone it always fits. */
 static bool fits(const elm_scheduler *s, const elm__request *r)
 {
-	uint32_t idle, found;
+	uint32_t reusable = elm__request_reusable(r), idle, found;
 	uint64_t needed;
 
 	if (!s->n_running)
 		return true;
-	found = elm__cache_peek(s->cache, r->what.cache_scope, r->tokens, r->count - 1, &idle);
+	found = elm__cache_peek(s->cache, r->what.cache_scope, r->tokens,
+				reusable < r->count ? reusable : r->count - 1, &idle);
 	needed = elm__cache_blocks(r->count + 1) - found + idle;
 	return needed + promised(s) + s->n_running <= elm__cache_available(s->cache);
 }
@@ -120,8 +121,10 @@ static void add_rows(elm_scheduler *s, elm__request *r, uint32_t first, uint32_t
 	for (uint32_t i = 0; i < n; i++)
 		step->sequences[step->n + i] = r->sequence;
 	memset(step->logits + step->n, 0, n);
+	for (uint32_t i = 0; i < n; i++)
+		step->states[step->n + i] = elm__request_wants_state(r, first + i);
 	step->n += n;
-	step->logits[step->n - 1] = first + n == r->count;
+	step->logits[step->n - 1] = !r->what.pooling && first + n == r->count;
 	step->members[step->n_members++] = (struct elm__step_member){ r, n };
 }
 
@@ -138,7 +141,8 @@ static void find_prefix(elm_scheduler *s, elm__request *r)
 {
 	uint32_t from = computed(s, r), to;
 
-	elm__cache_extend(s->cache, r->sequence, r->what.cache_scope, r->tokens, r->count);
+	elm__cache_extend(s->cache, r->sequence, r->what.cache_scope, r->tokens,
+			  elm__request_reusable(r));
 	to = computed(s, r);
 	if (to > r->highest) {
 		uint32_t start = from > r->highest ? from : r->highest;

@@ -108,6 +108,10 @@ elm_status elm__capacity_plan(const elm_model *model, elm_scheduler_options *o,
 	o->kv_memory = elm__cache_blocks((uint32_t)tokens) * out->kv;
 	o->session.context = (uint32_t)tokens;
 	o->session.max_length = o->context;
+	if (!o->session.batch)
+		o->session.batch = ELM__DEFAULT_BATCH;
+	/* As many rows as a step has at most. */
+	o->session.max_states = o->states ? o->session.batch + o->session.max_sequences : 0;
 	status = elm_session_estimate(model, &o->session, out, error);
 	if (status)
 		return status;

@@ -48,6 +48,8 @@ const char *elm_finish_name(elm_finish finish)
 		return "deadline";
 	case ELM_FINISH_FILTER:
 		return "filter";
+	case ELM_FINISH_POOLED:
+		return "pooled";
 	case ELM_FINISH_COUNT:
 		break;
 	}

@@ -36,6 +36,16 @@ static elm_status check(const elm_request *what, const elm__request_limits *limi
 				     "the probabilities of %lu tokens are wanted; at most %d are "
 				     "given",
 				     (unsigned long)what->top_logprobs, ELM__TOP_LOGPROBS);
+	if ((unsigned)what->pooling > ELM_POOLING_ALL)
+		return elm_error_set(error, ELM_ERR_ARGUMENT, "there is no pooling number %d",
+				     (int)what->pooling);
+	if (what->pooling && (what->filter || what->sampling))
+		return elm_error_set(error, ELM_ERR_ARGUMENT,
+				     "a request for states generates nothing: it can have neither "
+				     "a filter nor sampling settings");
+	if (what->pooling && !limits->width)
+		return elm_error_set(error, ELM_ERR_UNSUPPORTED,
+				     "the scheduler was created without states");
 	if (!what->on_event)
 		return elm_error_set(error, ELM_ERR_ARGUMENT, "the request has no callback");
 	return ELM_OK;
@@ -82,6 +92,15 @@ static elm_status copy_tokens(elm__request *r, const elm_request *what, elm_erro
 	return ELM_OK;
 }
 
+static elm_status make_states(elm__request *r, uint32_t width, elm_error *error)
+{
+	size_t count = r->what.pooling == ELM_POOLING_ALL ? r->count : 1;
+
+	r->states = elm__arena_calloc(&r->arena, count * width, sizeof(*r->states));
+	return r->states ? ELM_OK : no_memory(error);
+}
+
+/* What turns logits into text. */
 static elm_status make_sampler(elm__request *r, uint32_t vocabulary, elm_error *error)
 {
 	elm_sampler_options defaults = elm_sampler_defaults();
@@ -122,7 +141,8 @@ elm_status elm__request_create(const elm_request *what, const elm__request_limit
 	if (!status)
 		status = copy_stops(r, what, error);
 	if (!status)
-		status = make_sampler(r, limits->vocabulary, error);
+		status = what->pooling ? make_states(r, limits->width, error) :
+					 make_sampler(r, limits->vocabulary, error);
 	if (!status)
 		status = elm__output_init(&r->output, r->tokenizer, !what->new_text, what->special,
 					  r->what.stop, what->stop_count, error);
@@ -188,11 +208,63 @@ void elm__request_end(elm__request *r)
 		event.text = r->rest;
 		event.text_length = r->rest_length;
 		event.finish = r->finish;
+		if (r->finish == ELM_FINISH_POOLED) {
+			event.states = r->states;
+			event.state_count = r->what.pooling == ELM_POOLING_ALL ? r->count : 1;
+		}
 		event.stop = r->finish == ELM_FINISH_STOP ? r->output.stopped : NULL;
 	}
 	(void)r->what.on_event(r->what.user, &event);
 	if (r->filter.release)
 		r->filter.release(r->filter.user);
+}
+
+/* --- states --- */
+
+bool elm__request_wants_state(const elm__request *r, uint32_t position)
+{
+	switch (r->what.pooling) {
+	case ELM_POOLING_OFF:
+		return false;
+	case ELM_POOLING_FIRST:
+		return !position && !r->pooled;
+	case ELM_POOLING_LAST:
+		return position + 1 == r->count;
+	case ELM_POOLING_MEAN:
+	case ELM_POOLING_ALL:
+		break;
+	}
+	return position >= r->pooled;
+}
+
+uint32_t elm__request_reusable(const elm__request *r)
+{
+	switch (r->what.pooling) {
+	case ELM_POOLING_OFF:
+	case ELM_POOLING_LAST:
+		break;
+	case ELM_POOLING_FIRST:
+		return r->pooled ? r->count : 0;
+	case ELM_POOLING_MEAN:
+	case ELM_POOLING_ALL:
+		return r->pooled;
+	}
+	return r->count;
+}
+
+void elm__request_pool(elm__request *r, uint32_t position, const float *state, uint32_t width)
+{
+	float *out = r->states;
+	/* A mean that goes along: no sum grows with the length of the text. */
+	float weight = 1;
+
+	if (r->what.pooling == ELM_POOLING_ALL)
+		out += (size_t)position * width;
+	else if (r->what.pooling == ELM_POOLING_MEAN)
+		weight = 1 / (float)(position + 1);
+	for (uint32_t i = 0; i < width; i++)
+		out[i] += (state[i] - out[i]) * weight;
+	r->pooled = position + 1;
 }
 
 /* --- the next token --- */

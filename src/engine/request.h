@@ -45,6 +45,9 @@ typedef struct elm__request {
 	elm_candidate *top; /* room for the most likely tokens */
 	elm_token_logprob *logprobs;
 
+	float *states;	 /* with pooling: one vector, or one for each token */
+	uint32_t pooled; /* tokens of the prompt whose states are in there */
+
 	const char *rest; /* of the text, that was held back */
 	size_t rest_length;
 	elm_finish finish; /* 0 while it goes on */
@@ -57,6 +60,7 @@ typedef struct elm__request {
 typedef struct elm__request_limits {
 	const elm_tokenizer *tokenizer;
 	uint32_t vocabulary, context;
+	uint32_t width; /* of a state; 0: none are given */
 	const elm_token *ends;
 	size_t n_ends;
 } elm__request_limits;
@@ -72,6 +76,14 @@ void elm__request_free(elm__request *request);
 /* All tokens of its text are computed, and these are the logits of the last: chooses the next one,
  * and tells it. Sets `finish` or `error` when that ends it. `logits` are changed. */
 void elm__request_choose(elm__request *request, float *logits, uint32_t vocabulary);
+
+/* With pooling: whether the state of the token at this position is needed still. */
+bool elm__request_wants_state(const elm__request *request, uint32_t position);
+/* Takes it in; wanted ones come in order. The last one sets `finish`. */
+void elm__request_pool(elm__request *request, uint32_t position, const float *state,
+		       uint32_t width);
+/* How many of its tokens may come out of the cache without being computed. */
+uint32_t elm__request_reusable(const elm__request *request);
 
 /* Tells how much of the prompt is in the cache. */
 void elm__request_progress(elm__request *request, uint32_t done);

@@ -78,7 +78,8 @@ static void account(elm_scheduler *s, elm__request *r)
 	}
 	stats->finished[r->finish]++;
 	elm__histogram_add(&stats->prompt_sizes, (double)r->stats.prompt_count);
-	elm__histogram_add(&stats->answer_sizes, (double)r->stats.token_count);
+	if (!r->what.pooling)
+		elm__histogram_add(&stats->answer_sizes, (double)r->stats.token_count);
 	if (r->stats.token_count) {
 		double seconds = elm__seconds_between(r->stats.start_ns, r->stats.end_ns);
 
@@ -215,13 +216,33 @@ static void count_token(elm_scheduler *s, const elm__request *r, const elm_reque
 								     r->stats.last_token_ns));
 }
 
+/* The states of the rows that asked for them, from the index-th of the step on; how many. */
+static uint32_t take_states(elm_scheduler *s, elm__request *r, uint32_t rows, uint32_t index)
+{
+	uint32_t end = elm_session_length(s->session, r->sequence), n = 0;
+
+	for (uint32_t i = end - rows; i < end; i++)
+		if (elm__request_wants_state(r, i))
+			elm__request_pool(r, i, elm_session_state(s->session, index + n++),
+					  s->limits.width);
+	if (r->what.pooling && end == r->count && !r->finish) {
+		r->stats.prompt_end_ns = elm__now_ns();
+		r->finish = ELM_FINISH_POOLED;
+	}
+	return n;
+}
+
 static void run_step(elm_scheduler *s)
 {
 	elm__step *step = &s->step;
-	elm_batch batch = { step->n, step->tokens, NULL, step->sequences, step->logits };
+	elm_batch batch = { .rows = step->n,
+			    .tokens = step->tokens,
+			    .sequences = step->sequences,
+			    .logits = step->logits,
+			    .states = s->limits.width ? step->states : NULL };
 	elm_error error = { 0 };
 	uint64_t start = elm__now_ns();
-	uint32_t index = 0;
+	uint32_t index = 0, state = 0;
 
 	if (elm_session_step(s->session, &batch, &error)) {
 		fail_step(s, &error);
@@ -232,10 +253,15 @@ static void run_step(elm_scheduler *s)
 		elm__request *r = step->members[i].request;
 		elm_request_stats before;
 
+		before = r->stats;
 		take_rows(s, r, step->members[i].rows);
+		state += take_states(s, r, step->members[i].rows, state);
+		if (r->finish == ELM_FINISH_POOLED)
+			count_token(s, r, &before);
+		if (r->what.pooling)
+			continue;
 		if (elm_session_length(s->session, r->sequence) < r->count)
 			continue;
-		before = r->stats;
 		if (!r->finish) { /* its callback may have had enough */
 			elm__request_choose(r, elm_session_logits(s->session, index),
 					    s->limits.vocabulary);
@@ -320,9 +346,10 @@ static elm_status take_tables(elm_scheduler *s, elm_error *error)
 	s->step.tokens = elm__arena_calloc(arena, rows, sizeof(*s->step.tokens));
 	s->step.sequences = elm__arena_calloc(arena, rows, sizeof(*s->step.sequences));
 	s->step.logits = elm__arena_calloc(arena, rows, sizeof(*s->step.logits));
+	s->step.states = elm__arena_calloc(arena, rows, sizeof(*s->step.states));
 	s->step.members = elm__arena_calloc(arena, most, sizeof(*s->step.members));
 	if (!s->running || !s->slots || !s->free_sequences || !s->step.tokens ||
-	    !s->step.sequences || !s->step.logits || !s->step.members ||
+	    !s->step.sequences || !s->step.logits || !s->step.states || !s->step.members ||
 	    !elm__queue_init(&s->queue, (size_t)o->queue + most, arena) ||
 	    !elm__pace_init(&s->pace, o->step_ms * 1e-3, most, arena) ||
 	    !find_ends(s, s->limits.tokenizer))
@@ -400,6 +427,7 @@ static elm_status set_up(elm_scheduler *s, elm_error *error)
 	s->limits = (elm__request_limits){
 		.tokenizer = elm_model_tokenizer(s->model),
 		.vocabulary = elm_model_get_info(s->model)->vocabulary,
+		.width = s->options.states ? elm_model_get_info(s->model)->width : 0,
 		.context = s->options.context,
 	};
 	elm__figures_init(&s->stats);

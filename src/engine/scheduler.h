@@ -25,7 +25,7 @@ typedef struct elm__step {
 	uint32_t n, decode_rows;
 	elm_token *tokens;
 	uint32_t *sequences;
-	uint8_t *logits;
+	uint8_t *logits, *states;
 	uint32_t n_members;
 	struct elm__step_member {
 		elm__request *request;

@@ -10,7 +10,7 @@
 #include "model/core.h"
 #include "model/forward.h"
 
-enum { DEFAULT_CONTEXT = 4096, DEFAULT_BATCH = 512, MAX_SEQUENCES = 4096, MAX_BATCH = 1 << 16 };
+enum { DEFAULT_CONTEXT = 4096, MAX_SEQUENCES = 4096, MAX_BATCH = 1 << 16 };
 
 struct elm_session {
 	elm_model *model;
@@ -23,8 +23,8 @@ struct elm_session {
 	size_t kv_bytes;
 	elm__row *rows;	   /* of one pass */
 	uint32_t *pending; /* per sequence: tokens that the step at hand adds */
-	float *logits;
-	uint32_t n_logits;
+	float *logits, *states;
+	uint32_t n_logits, n_states;
 	const volatile int *cancel;
 };
 
@@ -39,7 +39,7 @@ typedef struct plan {
 	elm_session_options options;
 	elm__kv kv;
 	elm__forward_limits limits;
-	size_t kv_bytes, scratch_bytes, logits_bytes;
+	size_t kv_bytes, scratch_bytes, logits_bytes, states_bytes;
 	unsigned cpus[ELM__POOL_MAX];
 	bool pinned;
 } plan;
@@ -66,7 +66,7 @@ static void fill_defaults(plan *p, const elm__hparams *hp)
 	if (!o->max_sequences)
 		o->max_sequences = 1;
 	if (!o->batch)
-		o->batch = DEFAULT_BATCH;
+		o->batch = ELM__DEFAULT_BATCH;
 	if (o->batch > o->context)
 		o->batch = o->context;
 	if (!o->max_logits)
@@ -103,7 +103,8 @@ static elm_status make_plan(plan *p, const elm_model *model, const elm_session_o
 	p->limits.threads = o->threads;
 	p->scratch_bytes = elm__forward_bytes(model, &p->limits);
 	if (!p->scratch_bytes || !elm__mul(p->kv.blocks, p->kv.block_stride, &p->kv_bytes) ||
-	    !elm__mul(o->max_logits, model->hparams.vocabulary * sizeof(float), &p->logits_bytes))
+	    !elm__mul(o->max_logits, model->hparams.vocabulary * sizeof(float), &p->logits_bytes) ||
+	    !elm__mul(o->max_states, model->hparams.width * sizeof(float), &p->states_bytes))
 		return elm_error_set(error, ELM_ERR_LIMIT,
 				     "a context of %u tokens and a batch of %u do not fit in the "
 				     "address space; ask for less",
@@ -126,7 +127,7 @@ static elm_status estimate(const elm_model *model, const elm_session_options *op
 			out->weights += elm_gguf_tensor_at(model->gguf, i)->bytes;
 		out->packed = model->packed_bytes;
 		out->kv = p.kv_bytes;
-		out->scratch = p.scratch_bytes + p.logits_bytes;
+		out->scratch = p.scratch_bytes + p.logits_bytes + p.states_bytes;
 		out->total = out->weights + out->packed + out->kv + out->scratch;
 	}
 	elm__arena_release(&arena);
@@ -163,14 +164,18 @@ static elm_status take_memory(elm_session *s, plan *p, elm_error *error)
 	s->cache.kv.base = p->kv.base; /* known to elm_session_free from here on */
 	s->scratch = elm__malloc_aligned(ELM__KERNEL_ALIGN, p->scratch_bytes);
 	s->logits = elm__malloc_aligned(ELM__KERNEL_ALIGN, p->logits_bytes);
+	if (p->states_bytes)
+		s->states = elm__malloc_aligned(ELM__KERNEL_ALIGN, p->states_bytes);
 	s->rows = elm__arena_calloc(&s->arena, s->options.batch, sizeof(elm__row));
 	s->pending = elm__arena_calloc(&s->arena, s->options.max_sequences, sizeof(uint32_t));
-	if (!p->kv.base || !s->scratch || !s->logits || !s->rows || !s->pending)
+	if (!p->kv.base || !s->scratch || !s->logits || (p->states_bytes && !s->states) ||
+	    !s->rows || !s->pending)
 		return elm_error_set(
 			error, ELM_ERR_NO_MEMORY,
 			"out of memory: the KV cache takes %zu MiB and scratch %zu MiB; "
 			"reduce the context (%u) or the batch (%u)",
-			p->kv_bytes >> 20, (p->scratch_bytes + p->logits_bytes) >> 20,
+			p->kv_bytes >> 20,
+			(p->scratch_bytes + p->logits_bytes + p->states_bytes) >> 20,
 			s->options.context, s->options.batch);
 	return ELM_OK;
 }
@@ -217,6 +222,7 @@ void elm_session_free(elm_session *s)
 	elm__pages_free(s->cache.kv.base, s->kv_bytes);
 	elm__free_aligned(s->scratch);
 	elm__free_aligned(s->logits);
+	elm__free_aligned(s->states);
 	elm__arena_release(&s->arena);
 	elm__free(s);
 }
@@ -245,13 +251,45 @@ static uint32_t sequence_of(const elm_batch *batch, uint32_t row)
 
 static bool wants_logits(const elm_batch *batch, uint32_t row)
 {
-	return batch->logits ? batch->logits[row] != 0 : row + 1 == batch->rows;
+	if (batch->logits)
+		return batch->logits[row] != 0;
+	return !batch->states && row + 1 == batch->rows;
+}
+
+static bool wants_state(const elm_batch *batch, uint32_t row)
+{
+	return batch->states && batch->states[row] != 0;
+}
+
+/* Checks what the rows ask for. */
+static elm_status check_wishes(const elm_session *s, const elm_batch *batch, elm_error *error)
+{
+	uint32_t logits = 0, states = 0;
+
+	for (uint32_t i = 0; i < batch->rows; i++) {
+		if (wants_logits(batch, i) && wants_state(batch, i))
+			return elm_error_set(error, ELM_ERR_ARGUMENT,
+					     "row %u asks for its logits and its state; it can "
+					     "have one of them",
+					     i);
+		logits += wants_logits(batch, i);
+		states += wants_state(batch, i);
+	}
+	if (logits > s->options.max_logits)
+		return elm_error_set(error, ELM_ERR_ARGUMENT,
+				     "%u rows ask for logits; the session was created for %u",
+				     logits, s->options.max_logits);
+	if (states > s->options.max_states)
+		return elm_error_set(error, ELM_ERR_ARGUMENT,
+				     "%u rows ask for their state; the session was created for %u",
+				     states, s->options.max_states);
+	return ELM_OK;
 }
 
 /* Checks every row and counts, in s->pending, what each sequence gains. Nothing is changed. */
 static elm_status check_rows(elm_session *s, const elm_batch *batch, elm_error *error)
 {
-	uint32_t vocabulary = s->model->hparams.vocabulary, wanted = 0;
+	uint32_t vocabulary = s->model->hparams.vocabulary;
 
 	if (!batch->rows)
 		return elm_error_set(error, ELM_ERR_ARGUMENT, "a step needs at least one row");
@@ -275,13 +313,8 @@ static elm_status check_rows(elm_session *s, const elm_batch *batch, elm_error *
 				"row %u: position %u of sequence %u does not continue it; "
 				"the next is %u",
 				i, batch->positions[i], sequence, expected);
-		wanted += wants_logits(batch, i);
 	}
-	if (wanted > s->options.max_logits)
-		return elm_error_set(error, ELM_ERR_ARGUMENT,
-				     "%u rows ask for logits; the session was created for %u",
-				     wanted, s->options.max_logits);
-	return ELM_OK;
+	return check_wishes(s, batch, error);
 }
 
 /* Gives every sequence room for what it gains, or changes nothing. */
@@ -325,6 +358,34 @@ static void take_back(elm_session *s, const elm_batch *batch, uint32_t first)
 		elm__cache_truncate(&s->cache, i, s->cache.sequences[i].length - s->pending[i]);
 }
 
+/* Computes rows [first, first + n), which fit in one pass. */
+static void run_pass(elm_session *s, const elm_batch *batch, uint32_t first, uint32_t n)
+{
+	const elm__hparams *hp = &s->model->hparams;
+	uint32_t logits = 0, states = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t sequence = sequence_of(batch, first + i);
+		elm__sequence *q = &s->cache.sequences[sequence];
+
+		/* pending[] counts down, so that each row knows its place from the end. */
+		s->rows[i] = (elm__row){
+			.token = batch->tokens[first + i],
+			.position = q->length - s->pending[sequence]--,
+			.sequence = sequence,
+			.logits = wants_logits(batch, first + i),
+			.state = wants_state(batch, first + i),
+			.blocks = q->blocks,
+		};
+		logits += s->rows[i].logits;
+		states += s->rows[i].state;
+	}
+	elm__forward_run(s->forward, s->rows, n, s->logits + (size_t)s->n_logits * hp->vocabulary,
+			 states ? s->states + (size_t)s->n_states * hp->width : NULL);
+	s->n_logits += logits;
+	s->n_states += states;
+}
+
 elm_status elm_session_step(elm_session *s, const elm_batch *batch, elm_error *error)
 {
 	elm_status status = check_rows(s, batch, error);
@@ -333,33 +394,16 @@ elm_status elm_session_step(elm_session *s, const elm_batch *batch, elm_error *e
 		status = make_room(s, error);
 	if (status != ELM_OK)
 		return status;
-	s->n_logits = 0;
+	s->n_logits = s->n_states = 0;
 	for (uint32_t first = 0; first < batch->rows; first += s->options.batch) {
-		uint32_t n = batch->rows - first, wanted = 0;
+		uint32_t n = batch->rows - first;
 
 		if (cancelled(s)) {
 			take_back(s, batch, first);
 			return elm_error_set(error, ELM_ERR_CANCELLED,
 					     "cancelled after %u of %u tokens", first, batch->rows);
 		}
-		n = n < s->options.batch ? n : s->options.batch;
-		for (uint32_t i = 0; i < n; i++) {
-			uint32_t sequence = sequence_of(batch, first + i);
-			elm__sequence *q = &s->cache.sequences[sequence];
-
-			/* pending[] counts down, so that each row knows its place from the end. */
-			s->rows[i] = (elm__row){
-				.token = batch->tokens[first + i],
-				.position = q->length - s->pending[sequence]--,
-				.sequence = sequence,
-				.logits = wants_logits(batch, first + i),
-				.blocks = q->blocks,
-			};
-			wanted += s->rows[i].logits;
-		}
-		elm__forward_run(s->forward, s->rows, n,
-				 s->logits + (size_t)s->n_logits * s->model->hparams.vocabulary);
-		s->n_logits += wanted;
+		run_pass(s, batch, first, n < s->options.batch ? n : s->options.batch);
 	}
 	return ELM_OK;
 }
@@ -368,6 +412,11 @@ float *elm_session_logits(elm_session *s, uint32_t index)
 {
 	return index < s->n_logits ? s->logits + (size_t)index * s->model->hparams.vocabulary :
 				     NULL;
+}
+
+const float *elm_session_state(const elm_session *s, uint32_t index)
+{
+	return index < s->n_states ? s->states + (size_t)index * s->model->hparams.width : NULL;
 }
 
 void elm_session_set_cancel(elm_session *s, const volatile int *flag)

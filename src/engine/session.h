@@ -6,6 +6,8 @@
 
 #include "engine/cache.h"
 
+enum { ELM__DEFAULT_BATCH = 512 };
+
 /* The cache of a session, to keep computed texts and find them again between two steps. */
 elm__cache *elm__session_cache(elm_session *session);
 

@@ -50,8 +50,8 @@ struct elm__forward {
 
 	/* The pass at hand. */
 	const elm__row *rows;
-	float *logits;
-	uint32_t n, n_tiles, n_logits;
+	float *logits, *states;
+	uint32_t n, n_tiles, n_logits, n_states;
 	float *residual; /* of a pass through one layer, else NULL */
 	uint32_t layer;
 	const elm__observer *observer;
@@ -297,7 +297,20 @@ static void norm_rows(member *me, const float *weight, unsigned forms, size_t be
 	prepare(me, forms, begin, end);
 }
 
-/* x += norm(projected + bias), then the next norm. */
+/* x += norm(projected + bias), for one row. */
+static void add_projected(const elm__forward *f, const float *bias, const float *post_norm,
+			  size_t row)
+{
+	size_t width = f->hp->width;
+	float *y = f->projected + row * width;
+
+	add_bias(f, y, bias, width);
+	if (post_norm)
+		f->k->rms_norm(y, post_norm, f->hp->norm_epsilon, y, width);
+	f->k->add(f->x + row * width, y, width);
+}
+
+/* That, then the next norm. */
 static void add_and_norm(member *me, const float *bias, const float *post_norm, const float *norm,
 			 unsigned forms)
 {
@@ -305,14 +318,8 @@ static void add_and_norm(member *me, const float *bias, const float *post_norm, 
 	size_t width = f->hp->width, begin, end;
 
 	share(me, me->n, ROW_UNIT, &begin, &end);
-	for (size_t i = begin; i < end; i++) {
-		float *y = f->projected + i * width;
-
-		add_bias(f, y, bias, width);
-		if (post_norm)
-			f->k->rms_norm(y, post_norm, f->hp->norm_epsilon, y, width);
-		f->k->add(f->x + i * width, y, width);
-	}
+	for (size_t i = begin; i < end; i++)
+		add_projected(f, bias, post_norm, i);
 	set_inputs(me, f->normed, width, forms);
 	norm_rows(me, norm, forms, begin, end);
 }
@@ -516,25 +523,39 @@ static void attend(const member *me, uint32_t layer)
 	}
 }
 
-/* After the last attention only rows whose logits are wanted matter: moves them to the front. */
+static void exchange(float **a, float **b)
+{
+	float *c = *a;
+
+	*a = *b;
+	*b = c;
+}
+
+/* After the last attention only rows that are asked for something matter: those whose logits are
+ * wanted go first, then those whose state is. They are put where nothing is needed any more, which
+ * takes the place of what they leave. */
 static void keep_wanted(const member *me, size_t attended_width)
 {
 	elm__forward *f = me->f;
-	size_t width = f->hp->width, to = 0;
+	size_t width = f->hp->width, logits = 0, states = f->n_logits;
 
 	if (me->index)
 		return;
 	for (size_t i = 0; i < f->n; i++) {
-		if (!f->rows[i].logits)
+		size_t to;
+
+		if (!f->rows[i].logits && !f->rows[i].state)
 			continue;
-		memmove(f->x + to * width, f->x + i * width, width * sizeof(float));
-		memmove(f->attended + to * attended_width, f->attended + i * attended_width,
-			attended_width * sizeof(float));
-		to++;
+		to = f->rows[i].logits ? logits++ : states++;
+		memcpy(f->normed + to * width, f->x + i * width, width * sizeof(float));
+		memcpy(f->query + to * attended_width, f->attended + i * attended_width,
+		       attended_width * sizeof(float));
 	}
+	exchange(&f->x, &f->normed);
+	exchange(&f->attended, &f->query);
 }
 
-/* False when the pass ends here: the cache is filled, and no logits are wanted. */
+/* False when the pass ends here: the cache is filled, and nothing else is wanted. */
 static bool attention_block(member *me, uint32_t layer)
 {
 	elm__forward *f = me->f;
@@ -553,14 +574,14 @@ static bool attention_block(member *me, uint32_t layer)
 	multiply(me, qkv, 3);
 	barrier(me);
 	finish_heads(me, layer);
-	if (last && !f->n_logits)
+	if (last && !f->n_logits && !f->n_states)
 		return false;
 	barrier(me);
 	attend(me, layer);
 	barrier(me);
 	if (last) {
 		keep_wanted(me, heads);
-		me->n = f->n_logits;
+		me->n = f->n_logits + f->n_states;
 		barrier(me);
 	}
 	forms = forms_of(me, &out, 1);
@@ -631,6 +652,23 @@ static void ffn_block(member *me, uint32_t layer)
 	barrier(me);
 }
 
+/* After the last layer: the states of the rows that want them, which then leave the pass. */
+static void put_states(member *me, const elm__layer *l)
+{
+	elm__forward *f = me->f;
+	size_t width = f->hp->width, begin, end;
+
+	share(me, f->n_states, 1, &begin, &end);
+	for (size_t i = begin; i < end; i++) {
+		size_t row = f->n_logits + i;
+
+		add_projected(f, l->down_bias, l->ffn_post_norm, row);
+		f->k->rms_norm(f->x + row * width, f->model->weights.output_norm,
+			       f->hp->norm_epsilon, f->states + i * width, width);
+	}
+	me->n = f->n_logits;
+}
+
 static void output_block(member *me)
 {
 	elm__forward *f = me->f;
@@ -675,6 +713,10 @@ static void pass(void *user, unsigned index, unsigned count)
 		if (!attention_block(&me, i))
 			return;
 		ffn_block(&me, i);
+		if (last)
+			put_states(&me, l);
+		if (!me.n)
+			return;
 		add_and_norm(&me, l->down_bias, l->ffn_post_norm,
 			     last ? w->output_norm : w->layers[i + 1].attn_norm,
 			     next_forms(&me, i + 1));
@@ -720,12 +762,13 @@ static void pass_layer(void *user, unsigned index, unsigned count)
 static void find_tiles(elm__forward *f)
 {
 	f->n_tiles = 0;
-	f->n_logits = 0;
+	f->n_logits = f->n_states = 0;
 	for (uint32_t i = 0; i < f->n; i++) {
 		const elm__row *row = &f->rows[i];
 		tile *t = f->n_tiles ? &f->tiles[f->n_tiles - 1] : NULL;
 
 		f->n_logits += row->logits;
+		f->n_states += row->state;
 		if (t && t->rows < ELM__QUERY_TILE && row[-1].sequence == row->sequence &&
 		    row[-1].position + 1 == row->position)
 			t->rows++;
@@ -734,11 +777,13 @@ static void find_tiles(elm__forward *f)
 	}
 }
 
-void elm__forward_run(elm__forward *f, const elm__row *rows, uint32_t n, float *logits)
+void elm__forward_run(elm__forward *f, const elm__row *rows, uint32_t n, float *logits,
+		      float *states)
 {
 	f->rows = rows;
 	f->n = n;
 	f->logits = logits;
+	f->states = states;
 	f->residual = NULL;
 	f->observer = NULL;
 	find_tiles(f);

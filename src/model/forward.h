@@ -20,6 +20,7 @@ typedef struct elm__row {
 	uint32_t position;
 	uint32_t sequence;
 	bool logits;		/* wanted for this row */
+	bool state;		/* or its state */
 	const uint32_t *blocks; /* cache blocks of its sequence, the one of `position` included */
 } elm__row;
 
@@ -42,9 +43,12 @@ elm__forward *elm__forward_init(void *memory, const elm_model *model, const elm_
 
 /*
  * Computes n rows (1 <= n <= batch). Keys and values go to the cache; the logits of the rows that
- * want them go to `logits`, `vocabulary` floats each, in row order. Cannot fail.
+ * want them go to `logits`, `vocabulary` floats each, in row order; the states of those that want
+ * them, `width` floats each, what the output matrix would have been given, go to `states` in the
+ * same way. Cannot fail.
  */
-void elm__forward_run(elm__forward *f, const elm__row *rows, uint32_t n, float *logits);
+void elm__forward_run(elm__forward *f, const elm__row *rows, uint32_t n, float *logits,
+		      float *states);
 
 /* What the products of a model read: those of one kind share their inputs. */
 typedef enum elm__input {

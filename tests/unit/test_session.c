@@ -254,6 +254,112 @@ static void test_sequences_do_not_mix(void **state)
 	elm_model_close(model);
 }
 
+/* --- states --- */
+
+/* What the output matrix makes of a state. */
+static void project(const elm_model *model, const float *state, float *out)
+{
+	const elm_gguf *gguf = elm_model_gguf(model);
+	const elm_gguf_tensor *w = elm_gguf_tensor_find(gguf, "output.weight");
+	uint32_t width = elm_model_get_info(model)->width;
+
+	if (!w)
+		w = elm_gguf_tensor_find(gguf, "token_embd.weight");
+	assert_int_equal(w->type, ELM_TYPE_F32);
+	for (uint32_t i = 0; i < VOCABULARY; i++) {
+		const float *row = (const float *)w->data + (size_t)i * width;
+		double sum = 0;
+
+		for (uint32_t j = 0; j < width; j++)
+			sum += (double)row[j] * (double)state[j];
+		out[i] = (float)sum;
+	}
+}
+
+/* Rows of two sequences, some of which ask for logits, some for their state, some for nothing. */
+static void states_beside_logits(elm_model *model, const float *whole, uint32_t batch_rows)
+{
+	uint8_t want_logits[TOKENS] = { 0 }, want_states[TOKENS] = { 0 };
+	uint32_t sequences[TOKENS], logits = 0, states = 0;
+	elm_session_options options = small();
+	elm_token tokens[TOKENS];
+	elm_batch batch = { .rows = TOKENS,
+			    .tokens = tokens,
+			    .sequences = sequences,
+			    .logits = want_logits,
+			    .states = want_states };
+	elm_session *session;
+
+	options.max_sequences = 2;
+	options.max_logits = options.max_states = TOKENS;
+	options.batch = batch_rows;
+	session = start(model, options);
+	for (uint32_t i = 0; i < TOKENS; i++) {
+		sequences[i] = i % 2;
+		tokens[i] = some_tokens()[i / 2];
+		want_logits[i] = i % 5 == 1;
+		want_states[i] = i % 5 == 0 || i % 5 == 2;
+	}
+	step(session, &batch);
+	for (uint32_t i = 0; i < TOKENS; i++) {
+		const float *expected = whole + (size_t)(i / 2) * VOCABULARY;
+		float projected[VOCABULARY];
+
+		if (want_logits[i])
+			assert_near(expected, elm_session_logits(session, logits++), VOCABULARY,
+				    1e-6);
+		if (!want_states[i])
+			continue;
+		project(model, elm_session_state(session, states++), projected);
+		assert_near(expected, projected, VOCABULARY, 1e-6);
+	}
+	assert_null(elm_session_logits(session, logits));
+	assert_null(elm_session_state(session, states));
+	elm_session_free(session);
+}
+
+static void test_states_are_what_logits_are_made_of(void **state)
+{
+	static const char *const archs[] = { "llama", "qwen2", "qwen3", "gemma3", "phi3" };
+
+	for (size_t a = 0; a < sizeof(archs) / sizeof(archs[0]); a++) {
+		elm_model *model = open_for(archs[a], "scalar");
+		float *whole = all_logits(model, small(), TOKENS / 2);
+
+		states_beside_logits(model, whole, 0);
+		states_beside_logits(model, whole, 7);
+		free(whole);
+		elm_model_close(model);
+	}
+}
+
+static void test_only_states(void **state)
+{
+	elm_model *model = open_tiny("llama");
+	elm_session_options options = small();
+	uint8_t want[TOKENS] = { [4] = 1 };
+	elm_batch batch = { .rows = 10, .tokens = some_tokens(), .states = want };
+	elm_session *session;
+	elm_error error = { 0 };
+
+	options.max_states = 1;
+	session = start(model, options);
+	step(session, &batch);
+	assert_non_null(elm_session_state(session, 0));
+	assert_null(elm_session_state(session, 1));
+	assert_null(elm_session_logits(session, 0));
+	want[5] = 1;
+	assert_int_equal(elm_session_step(session, &batch, &error), ELM_ERR_ARGUMENT);
+	assert_non_null(strstr(error.text, "created for 1"));
+	want[5] = 0;
+	batch.logits = want;
+	assert_int_equal(elm_session_step(session, &batch, &error), ELM_ERR_ARGUMENT);
+	assert_non_null(strstr(error.text, "row 4"));
+	assert_int_equal(elm_session_length(session, 0), 10);
+	elm_session_free(session);
+	elm_model_close(model);
+}
+
 /* --- forks --- */
 
 /* Continues a sequence by some tokens and returns the last logits. */
@@ -465,7 +571,10 @@ static elm_status create_and_free(void *user, elm_error *error)
 {
 	elm_session_options options = small();
 	elm_session *session;
-	elm_status status = elm_session_create(user, &options, &session, error);
+	elm_status status;
+
+	options.max_states = 4;
+	status = elm_session_create(user, &options, &session, error);
 
 	elm_session_free(session);
 	return status;
@@ -486,6 +595,8 @@ int main(void)
 		cmocka_unit_test(test_long_contexts),
 		cmocka_unit_test(test_kv_types),
 		cmocka_unit_test(test_sequences_do_not_mix),
+		cmocka_unit_test(test_states_are_what_logits_are_made_of),
+		cmocka_unit_test(test_only_states),
 		cmocka_unit_test(test_forks_share_and_part),
 		cmocka_unit_test(test_fork_errors),
 		cmocka_unit_test(test_bad_rows),
