@@ -1,61 +1,14 @@
 #include "model/forward.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/carve.h"
+#include "model/forward_state.h"
 
-/* Rows are shared out in sixteens, because the forms of inputs are made in tiles of sixteen. */
-enum { ROW_UNIT = 16 };
+enum { ROW_UNIT = ELM__ROW_UNIT, PARTS_EACH = ELM__PARTS_EACH, PART_BLOCKS = ELM__PART_BLOCKS };
 
-/* Where there are fewer tiles and key heads than would keep all members busy, long contexts are
- * shared out: up to this many parts per member in all, of at least so many blocks each. */
-enum { PARTS_EACH = 4, PART_BLOCKS = 8 };
-
-/* Rows that attend together: consecutive positions of one sequence. */
-typedef struct tile {
-	uint32_t row, rows;
-} tile;
-
-typedef struct per_thread {
-	void *matmul, *attention;
-	const void **keys, **values; /* one entry per cache block of the longest sequence */
-} per_thread;
-
-struct elm__forward {
-	const elm_model *model;
-	const elm__hparams *hp;
-	const elm__kernels *k;
-	const elm__kv *kv;
-	elm__pool *pool;
-	elm__rope rope;
-
-	/* Activations, one row after the other. */
-	float *x;      /* the residual stream, width */
-	float *normed; /* width */
-	float *query;  /* heads x head_dim, in and out of attention */
-	float *key, *value;
-	float *attended;
-	float *gate, *up; /* ffn */
-	float *projected; /* width */
-	float *cosine[ELM__ROPE_KINDS], *sine[ELM__ROPE_KINDS];
-	void *forms; /* memory for the forms of the inputs of the product at hand */
-	tile *tiles;
-	per_thread *threads;
-	/* Of contexts that are shared out: what each part gave, part_rows rows, and for each tile
-	 * and key head how many parts have been computed. */
-	float *parts, *part_lse;
-	size_t part_rows;
-	atomic_uint *parts_done;
-
-	/* The pass at hand. */
-	const elm__row *rows;
-	float *logits, *states;
-	uint32_t n, n_tiles, n_logits, n_states;
-	float *residual; /* of a pass through one layer, else NULL */
-	uint32_t layer;
-	const elm__observer *observer;
-};
+typedef elm__forward_tile tile;
+typedef elm__forward_thread per_thread;
 
 /* A member of the pool in a pass. What all members compute alike they keep apart, so that nothing
  * of it needs a barrier. */
@@ -66,115 +19,6 @@ typedef struct member {
 	uint32_t n;		 /* rows still in the pass */
 	elm__activations inputs; /* of the product at hand */
 } member;
-
-/* --- layout --- */
-
-static size_t larger(size_t a, size_t b)
-{
-	return a > b ? a : b;
-}
-
-/* Bytes for the forms of any product's inputs. Q16 is for few rows only, see kernel.h. */
-static size_t forms_bytes(const elm__kernels *k, size_t batch, size_t cols)
-{
-	unsigned many = ELM__FORM_Q8 | ELM__FORM_BF16 | ELM__FORM_BF16_SPLIT;
-	size_t few = batch < ROW_UNIT ? batch : ROW_UNIT;
-
-	return larger(elm__activations_bytes(k, many, batch, cols),
-		      elm__activations_bytes(k, many | ELM__FORM_Q16, few, cols));
-}
-
-/* The most rows of attention in a tile: queries times the heads that share a key head. */
-static size_t tile_rows(const elm__hparams *hp, size_t batch)
-{
-	size_t group = 0;
-
-	for (uint32_t i = 0; i < hp->layers; i++)
-		group = larger(group, hp->shapes[i].heads / hp->shapes[i].kv_heads);
-	return group * (batch < ELM__QUERY_TILE ? batch : ELM__QUERY_TILE);
-}
-
-static void lay_out_parts(elm__carver *c, elm__forward *f, const elm__hparams *hp,
-			  const elm__forward_limits *limits)
-{
-	size_t most = limits->threads > 1 ? (size_t)PARTS_EACH * limits->threads : 0;
-
-	f->part_rows = tile_rows(hp, limits->batch);
-	f->parts = elm__carve(c, most * f->part_rows, hp->head_dim * sizeof(float));
-	f->part_lse = elm__carve(c, most, f->part_rows * sizeof(float));
-	f->parts_done = elm__carve(c, most, sizeof(*f->parts_done));
-	for (size_t i = 0; c->base && i < most; i++)
-		atomic_init(&f->parts_done[i], 0);
-}
-
-/* Gives every member of *f its memory; the struct itself lies first. */
-static void lay_out(elm__carver *c, elm__forward *f, const elm_model *model,
-		    const elm__forward_limits *limits)
-{
-	const elm__hparams *hp = &model->hparams;
-	const elm__kernels *k = &model->kernels;
-	size_t heads = (size_t)hp->max_heads * hp->head_dim;
-	size_t kv_heads = (size_t)hp->max_kv_heads * hp->head_dim;
-	size_t widest = larger(larger(hp->width, heads), hp->max_ffn);
-	size_t kv_blocks = (limits->context + ELM__KV_BLOCK - 1) / ELM__KV_BLOCK;
-	size_t batch = limits->batch, row = batch * sizeof(float);
-
-	f->x = elm__carve(c, hp->width, row);
-	f->normed = elm__carve(c, hp->width, row);
-	f->query = elm__carve(c, heads, row);
-	f->attended = elm__carve(c, heads, row);
-	f->key = elm__carve(c, kv_heads, row);
-	f->value = elm__carve(c, kv_heads, row);
-	f->gate = elm__carve(c, hp->max_ffn, row);
-	f->up = elm__carve(c, hp->max_ffn, row);
-	f->projected = elm__carve(c, hp->width, row);
-	for (int kind = 0; kind < ELM__ROPE_KINDS; kind++) {
-		f->cosine[kind] = elm__carve(c, hp->rotated / 2, row);
-		f->sine[kind] = elm__carve(c, hp->rotated / 2, row);
-	}
-	f->forms = elm__carve(c, 1, forms_bytes(k, batch, widest));
-	f->tiles = elm__carve(c, batch, sizeof(tile));
-	lay_out_parts(c, f, hp, limits);
-	f->threads = elm__carve(c, limits->threads, sizeof(per_thread));
-	for (uint32_t i = 0; i < limits->threads; i++) {
-		per_thread own;
-
-		own.matmul = elm__carve(c, 1, k->matmul_scratch(batch, widest));
-		own.attention = elm__carve(
-			c, 1, k->attention_scratch(ELM__QUERY_TILE, ELM__MAX_GROUP, hp->head_dim));
-		own.keys = elm__carve(c, kv_blocks, sizeof(void *));
-		own.values = elm__carve(c, kv_blocks, sizeof(void *));
-		if (c->base)
-			f->threads[i] = own;
-	}
-}
-
-size_t elm__forward_bytes(const elm_model *model, const elm__forward_limits *limits)
-{
-	elm__forward measure;
-	elm__carver c = { 0 };
-
-	elm__carve(&c, 1, sizeof(measure));
-	lay_out(&c, &measure, model, limits);
-	return c.overflow ? 0 : c.used;
-}
-
-elm__forward *elm__forward_init(void *memory, const elm_model *model, const elm__kv *kv,
-				elm__pool *pool, const elm__forward_limits *limits)
-{
-	elm__carver c = { .base = memory };
-	elm__forward *f = elm__carve(&c, 1, sizeof(*f));
-
-	memset(f, 0, sizeof(*f));
-	lay_out(&c, f, model, limits);
-	f->model = model;
-	f->hp = &model->hparams;
-	f->k = &model->kernels;
-	f->kv = kv;
-	f->pool = pool;
-	elm__rope_init(&f->rope, f->hp, &model->weights, limits->context);
-	return f;
-}
 
 /* --- sharing work --- */
 
