@@ -10,12 +10,12 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "cli/chat_format.h"
 #include "cli/commands.h"
 #include "cli/dialog.h"
 #include "cli/generation.h"
 #include "cli/line.h"
 #include "cli/model_options.h"
+#include "engine/chat.h"
 
 typedef struct settings {
 	const char *model, *system, *chat_template, *load;
@@ -409,8 +409,8 @@ static elm_status open_chat(chat *c, elm_error *error)
 	elm_session_options options = cli_session_options(&s->engine);
 	char history[4096];
 	bool keep = history_path(s, history, sizeof(history));
-	elm_status status = cli_open_chat_format(elm_model_tokenizer(c->model), s->chat_template,
-						 &c->format, error);
+	elm_status status = elm__chat_format_open(&c->format, elm_model_tokenizer(c->model),
+						  s->chat_template, error);
 
 	if (!status)
 		status = elm_session_create(c->model, &options, &c->session, error);

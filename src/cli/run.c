@@ -9,12 +9,12 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/text.h"
-#include "cli/chat_format.h"
 #include "cli/commands.h"
 #include "cli/constraint.h"
 #include "cli/generation.h"
 #include "cli/model_options.h"
 #include "cli/vocabulary.h"
+#include "engine/chat.h"
 
 typedef struct settings {
 	const char *model, *prompt, *file, *system, *chat_template;
@@ -97,8 +97,8 @@ static elm_status chat_prompt(job *j, const elm__buf *text, elm_error *error)
 {
 	const settings *s = j->s;
 	json_t *messages;
-	elm_status status = cli_open_chat_format(elm_model_tokenizer(j->model), s->chat_template,
-						 &j->format, error);
+	elm_status status = elm__chat_format_open(&j->format, elm_model_tokenizer(j->model),
+						  s->chat_template, error);
 
 	if (status)
 		return status;

@@ -1,4 +1,4 @@
-/* serve.c: a model for many clients, over HTTP. */
+/* serve.c: models for many clients, over HTTP. */
 #include "cli/commands.h"
 
 #include <edgelm/log.h>
@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/file.h"
-#include "base/process.h"
 #include "base/text.h"
-#include "cli/chat_format.h"
 #include "cli/model_options.h"
 #include "server/server.h"
 
@@ -26,6 +26,9 @@ typedef struct settings {
 	double kv_memory_fraction, step_ms, timeout, drain;
 	int scheduling;
 	bool metrics, slots, no_prefix_cache;
+	cli_list models;
+	int64_t max_models;
+	double idle_unload;
 	cli_model_settings engine;
 } settings;
 
@@ -33,7 +36,8 @@ static const char *const schedulings[] = { "continuous", "static", NULL };
 
 #define S settings
 static const cli_option arguments[] = {
-	{ "MODEL", 0, CLI_FILE(S, model), NULL, "the GGUF file", .required = true },
+	{ "MODEL", 0, CLI_FILE(S, model), NULL,
+	  "a GGUF file, loaded at once; may be left out where --model names others" },
 	{ 0 },
 };
 
@@ -56,6 +60,20 @@ static const cli_option serve_options[] = {
 	  .default_text = "standard error, or nowhere with --quiet" },
 	{ "drain", 0, CLI_REAL(S, drain), "SECONDS",
 	  "how long requests may go on after SIGTERM or Ctrl-C", .real_range = { 0, 86400 } },
+	{ 0 },
+};
+
+static const cli_option several_options[] = {
+	{ "model", 0, CLI_LIST(S, models), "NAME=FILE",
+	  "another model, loaded by the first request that has NAME in its field \"model\"" },
+	{ "idle-unload", 0, CLI_REAL(S, idle_unload), "SECONDS",
+	  "unload a model that nobody has asked for in this time; the next request loads it again. "
+	  "0 is never",
+	  .real_range = { 0, 1e9 }, .alias = "--sleep-idle-seconds" },
+	{ "max-models", 0, CLI_INT(S, max_models), "N",
+	  "models that are loaded at once; the one that was not used for longest makes room",
+	  .default_text = "as many as fit in memory", .range = { 1, 10000 },
+	  .alias = "--models-max" },
 	{ 0 },
 };
 
@@ -104,6 +122,7 @@ static const cli_option access_options[] = {
 
 static const cli_group groups[] = {
 	{ "Options", serve_options, 0 },
+	{ "Several models", several_options, 0 },
 	{ "Scheduling", scheduler_options, 0 },
 	{ "Access", access_options, 0 },
 	{ "Model", cli_model_options, offsetof(settings, engine) },
@@ -130,13 +149,13 @@ enum { MAX_PEM = 1 << 20, TICK_NS = 200000000 };
 typedef struct service {
 	cli_context *cli;
 	const settings *s;
-	elm_model *model;
-	elm__chat_format format;
+	elm__model_source *sources;
+	size_t count;
 	elm_sampler_options sampling;
 	elm__http_keys keys;
 	elm__buf certificate, certificate_key;
 	FILE *log;
-	elm_scheduler *scheduler;
+	char cache[4096]; /* folder of engine files, "" for none */
 	elm__server *server;
 } service;
 
@@ -194,55 +213,6 @@ static elm_scheduler_options scheduler_settings(const settings *s)
 	return options;
 }
 
-/* Says what will be taken, and refuses what is not there. */
-static elm_status check_memory(const service *v, elm_scheduler_options *options, elm_error *error)
-{
-	elm_memory_estimate need;
-	uint64_t available, own;
-	char weights[32], kv[32], rest[32], text[32], there[32];
-	elm_status status = elm_scheduler_estimate(v->model, options, &need, error);
-
-	if (status)
-		return status;
-	own = need.packed + need.kv + need.scratch;
-	if (!v->cli->quiet)
-		fprintf(stderr,
-			"memory: weights %s (mapped), KV cache %s (%u requests, %u tokens each at "
-			"most), the rest %s\n",
-			elm__format_bytes(need.weights, weights, sizeof(weights)),
-			elm__format_bytes(need.kv, kv, sizeof(kv)), options->session.max_sequences,
-			options->context,
-			elm__format_bytes(need.packed + need.scratch, rest, sizeof(rest)));
-	if (!elm__memory_available("", &available))
-		return ELM_OK;
-	elm__format_bytes(available, there, sizeof(there));
-	if (own > available)
-		return elm_error_set(error, ELM_ERR_NO_MEMORY,
-				     "this needs %s beside the weights, and %s are available; make "
-				     "--parallel, --ctx or --kv-memory smaller, or use --kv-type "
-				     "q8_0",
-				     elm__format_bytes(own, text, sizeof(text)), there);
-	if (own + need.weights > available)
-		elm_log(ELM_LOG_WARN,
-			"weights and cache together need %s, and %s are available: parts of the "
-			"model will be read from disk again and again",
-			elm__format_bytes(own + need.weights, text, sizeof(text)), there);
-	return ELM_OK;
-}
-
-static elm_status open_engine(service *v, elm_error *error)
-{
-	elm_scheduler_options options = scheduler_settings(v->s);
-	elm_status status = cli_open_chat_format(elm_model_tokenizer(v->model), v->s->chat_template,
-						 &v->format, error);
-
-	if (!status)
-		status = check_memory(v, &options, error);
-	if (!status)
-		status = elm_scheduler_create(v->model, &options, &v->scheduler, error);
-	return status;
-}
-
 static const char *file_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -250,16 +220,104 @@ static const char *file_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static elm_status start(service *v, elm_error *error)
+/* The name becomes part of replies, log lines and metrics. */
+static elm_status add_source(service *v, const char *name, size_t length, const char *path,
+			     elm_error *error)
+{
+	char *copy = elm__strndup(name, length);
+	size_t same = 0;
+
+	if (!copy)
+		return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
+	v->sources[v->count++] = (elm__model_source){ copy, path };
+	while (strcmp(v->sources[same].name, copy) != 0)
+		same++;
+	if (same < v->count - 1)
+		return elm_error_set(error, ELM_ERR_ARGUMENT, "two models have the name \"%s\"",
+				     copy);
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)copy[i] < 0x20 || copy[i] == 0x7f)
+			length = 0;
+	if (!length || !elm__utf8_valid(copy, length))
+		return elm_error_set(error, ELM_ERR_ARGUMENT,
+				     "the name of a model must be printable text");
+	if (access(path, R_OK))
+		return elm_error_set(error, ELM_ERR_IO, "%s: cannot read: %s", path,
+				     strerror(errno));
+	return ELM_OK;
+}
+
+/* MODEL first, then all of --model; a file without a name is called by that of the file. */
+static elm_status list_sources(service *v, elm_error *error)
 {
 	const settings *s = v->s;
-	const char *own = elm_tokenizer_chat_template(elm_model_tokenizer(v->model));
+	elm_status status = ELM_OK;
+
+	v->sources = elm__calloc(s->models.count + 1, sizeof(v->sources[0]));
+	if (!v->sources)
+		return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
+	if (s->model) {
+		const char *name = s->name ? s->name : file_name(s->model);
+
+		status = add_source(v, name, strlen(name), s->model, error);
+	}
+	for (size_t i = 0; i < s->models.count && !status; i++) {
+		const char *text = s->models.items[i], *equals = strchr(text, '=');
+		const char *name = equals ? text : file_name(text);
+
+		status = add_source(v, name, equals ? (size_t)(equals - text) : strlen(name),
+				    equals ? equals + 1 : text, error);
+	}
+	return status;
+}
+
+static void release_sources(service *v)
+{
+	for (size_t i = 0; i < v->count; i++)
+		elm__free((char *)v->sources[i].name);
+	elm__free(v->sources);
+}
+
+static void say(void *user, const char *line)
+{
+	const service *v = user;
+
+	if (!v->cli->quiet)
+		fprintf(stderr, "%s\n", line);
+}
+
+static elm__load_options load_settings(service *v, const volatile int *interrupted)
+{
+	const settings *s = v->s;
+	elm_error error = { 0 };
+	elm__load_options options = {
+		.opening = { .isa = s->engine.isa, .engine_file = s->engine.engine_file },
+		.scheduling = scheduler_settings(s),
+		.chat_template = s->chat_template,
+		.cancel = interrupted,
+		.say = say,
+		.say_user = v,
+	};
+
+	if (s->engine.no_engine_cache)
+		return options;
+	if (!elm_engine_cache_default(v->cache, sizeof(v->cache), &error))
+		options.opening.engine_cache = v->cache;
+	else
+		elm_log(ELM_LOG_INFO, "%s", error.text);
+	return options;
+}
+
+static elm_status start(service *v, const volatile int *interrupted, elm_error *error)
+{
+	const settings *s = v->s;
 	elm__server_options options = {
-		.scheduler = v->scheduler,
-		.format = &v->format,
-		.chat_template = !s->chat_template && own ? own : "",
-		.name = s->name ? s->name : file_name(s->model),
-		.path = s->model,
+		.models = { .sources = v->sources,
+			    .count = v->count,
+			    .most = (size_t)s->max_models,
+			    .idle_seconds = s->idle_unload,
+			    .loading = load_settings(v, interrupted) },
+		.preload = s->model != NULL,
 		.sampling = &v->sampling,
 		.metrics = s->metrics,
 		.slots = s->slots,
@@ -296,12 +354,24 @@ static void announce(const service *v)
 			v6 ? "[" : "", v->s->host, v6 ? "]" : "", elm__http_server_port(http));
 }
 
-static void serve_until_interrupted(const service *v, const volatile int *interrupted)
+/* SIGHUP asks for a look at the files; from a terminal it means that the terminal is gone. */
+static void take_hangups(sigset_t *hangup)
 {
-	struct timespec tick = { .tv_nsec = TICK_NS };
+	sigemptyset(hangup);
+	if (isatty(STDERR_FILENO))
+		return;
+	sigaddset(hangup, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, hangup, NULL);
+}
+
+static void serve_until_interrupted(const service *v, const volatile int *interrupted,
+				    const sigset_t *hangup)
+{
+	const struct timespec tick = { .tv_nsec = TICK_NS };
 
 	while (!*interrupted) {
-		nanosleep(&tick, NULL);
+		if (sigtimedwait(hangup, NULL, &tick) == SIGHUP)
+			elm__server_reload(v->server);
 		elm__http_server_sweep(elm__server_http(v->server));
 	}
 	if (!v->cli->quiet)
@@ -309,41 +379,51 @@ static void serve_until_interrupted(const service *v, const volatile int *interr
 	elm__server_drain(v->server, v->s->drain);
 }
 
+static const char *check(const cli_context *cli)
+{
+	const settings *s = cli->settings;
+
+	if (!s->certificate != !s->certificate_key)
+		return "--tls-certificate and --tls-key need each other";
+	if (s->kv_memory && cli_given(cli, "kv-memory-fraction"))
+		return "give --kv-memory or --kv-memory-fraction, not both";
+	if (!s->model && !s->models.count)
+		return "which model? Give a file, or --model NAME=FILE";
+	if (!s->model && s->name)
+		return "--alias names MODEL, which is missing";
+	if (s->engine.engine_file && s->models.count + (s->model != NULL) > 1)
+		return "--engine is for a single model";
+	return NULL;
+}
+
 static int run(cli_context *cli)
 {
 	const volatile int *interrupted = cli_interrupt_watch();
-	const settings *s = cli->settings;
-	service v = { .cli = cli, .s = s };
+	service v = { .cli = cli, .s = cli->settings };
+	const char *wrong = check(cli);
 	elm_error error = { 0 };
 	int code = CLI_DONE;
+	sigset_t hangup;
 
-	if (!s->certificate != !s->certificate_key)
-		return cli_usage(cli, "--tls-certificate and --tls-key need each other");
-	if (s->kv_memory && cli_given(cli, "kv-memory-fraction"))
-		return cli_usage(cli, "give --kv-memory or --kv-memory-fraction, not both");
+	if (wrong)
+		return cli_usage(cli, "%s", wrong);
 	/* A client that goes while it is being written to is no reason to end. */
 	signal(SIGPIPE, SIG_IGN);
-	if (read_access(&v, &error) || open_log(&v, &error))
+	take_hangups(&hangup); /* before there is any other thread */
+	if (list_sources(&v, &error) || read_access(&v, &error) || open_log(&v, &error) ||
+	    start(&v, interrupted, &error)) {
 		code = cli_fail_error(cli, &error);
-	if (code == CLI_DONE) {
-		v.model = cli_open_model(cli, s->model, &s->engine);
-		code = v.model ? CLI_DONE : CLI_FAILED;
-	}
-	if (code == CLI_DONE && (open_engine(&v, &error) || start(&v, &error)))
-		code = cli_fail_error(cli, &error);
-	if (code == CLI_DONE) {
+	} else {
 		announce(&v);
-		serve_until_interrupted(&v, interrupted);
+		serve_until_interrupted(&v, interrupted, &hangup);
 	}
 	elm__server_stop(v.server);
-	elm_scheduler_free(v.scheduler);
-	elm__chat_format_release(&v.format);
-	elm_model_close(v.model);
 	elm__http_keys_release(&v.keys);
 	elm__buf_release(&v.certificate);
 	elm__buf_release(&v.certificate_key);
 	if (v.log && v.log != stderr)
 		fclose(v.log);
+	release_sources(&v);
 	return code;
 }
 
@@ -361,14 +441,19 @@ const cli_command cli_cmd_serve = {
 	.name = "serve",
 	.summary = "answer requests over HTTP, as OpenAI's API does",
 	.description =
-		"Serves a model to many clients at once, with the endpoints of OpenAI's API and of "
+		"Serves models to many clients at once, with the endpoints of OpenAI's API and of "
 		"llama-server: /v1/chat/completions, /v1/completions, /completion, /v1/models, "
 		"/tokenize, /detokenize, /apply-template, /props, /slots, /metrics, /health. "
 		"docs/SERVER.md has them all.\n\n"
+		"With several models, a request chooses by its field \"model\", and gets the first "
+		"one without it. A model is loaded by the first request for it, and again when its "
+		"file has changed (put a new file in its place with mv, do not write into it); "
+		"SIGHUP looks for that at once, unless the server was started from a terminal.\n\n"
 		"Only this machine can reach it unless --host says otherwise. SIGTERM or Ctrl-C "
 		"lets running requests end, and a second one ends the program at once.",
 	.examples = "edgelm serve model.gguf\n"
-		    "edgelm serve model.gguf --host 0.0.0.0 --api-key-file keys.txt --parallel 16",
+		    "edgelm serve model.gguf --host 0.0.0.0 --api-key-file keys.txt --parallel 16\n"
+		    "edgelm serve --model small=a.gguf --model large=b.gguf --idle-unload 600",
 	.arguments = arguments,
 	.groups = groups,
 	.settings_size = sizeof(settings),

@@ -1,9 +1,11 @@
 #include "engine/chat.h"
 
+#include <edgelm/log.h>
 #include <edgelm/memory.h>
 
 #include <string.h>
 
+#include "base/file.h"
 #include "jinja/jinja.h"
 
 static const char chatml[] =
@@ -52,6 +54,38 @@ elm_status elm__chat_format_init(elm__chat_format *format, const elm_tokenizer *
 	}
 	return elm_chat_template_create(name, source, strlen(source), &format->chat_template,
 					error);
+}
+
+static bool is_builtin(const char *choice)
+{
+	for (const char *const *name = elm__chat_format_builtin; *name; name++)
+		if (!strcmp(*name, choice))
+			return true;
+	return false;
+}
+
+elm_status elm__chat_format_open(elm__chat_format *format, const elm_tokenizer *tokenizer,
+				 const char *choice, elm_error *error)
+{
+	enum { MAX_TEMPLATE = 16 << 20 };
+	elm__buf text = ELM__BUF_INIT;
+	elm_status status;
+
+	if (!choice && !elm_tokenizer_chat_template(tokenizer)) {
+		elm_log(ELM_LOG_WARN,
+			"the model has no chat template; using the plain format (User: ... "
+			"Assistant: ...). Choose another with --template");
+		choice = "plain";
+	}
+	if (!choice || is_builtin(choice))
+		return elm__chat_format_init(format, tokenizer, choice ? choice : "chat template",
+					     choice, error);
+	status = elm__file_read(choice, MAX_TEMPLATE, &text, error);
+	if (!status)
+		status = elm__chat_format_init(format, tokenizer, choice, elm__buf_text(&text),
+					       error);
+	elm__buf_release(&text);
+	return status;
 }
 
 void elm__chat_format_release(elm__chat_format *format)

@@ -31,6 +31,14 @@ extern const char *const elm__chat_format_builtin[];
 ELM_NODISCARD elm_status elm__chat_format_init(elm__chat_format *format,
 					       const elm_tokenizer *tokenizer, const char *name,
 					       const char *source, elm_error *error);
+/*
+ * What an operator chooses: the name of a built-in format, a file with a template, or NULL for the
+ * model's own; a model that has none gets the plain format and a warning in the log. On failure the
+ * struct needs no release.
+ */
+ELM_NODISCARD elm_status elm__chat_format_open(elm__chat_format *format,
+					       const elm_tokenizer *tokenizer, const char *choice,
+					       elm_error *error);
 void elm__chat_format_release(elm__chat_format *format);
 
 /*

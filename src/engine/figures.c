@@ -38,3 +38,55 @@ void elm__histogram_add(elm_histogram *h, double value)
 	h->count++;
 	h->sum += value;
 }
+
+static void join(elm_histogram *to, const elm_histogram *from)
+{
+	for (size_t i = 0; i <= ELM_HISTOGRAM_BOUNDS; i++)
+		to->buckets[i] += from->buckets[i];
+	to->count += from->count;
+	to->sum += from->sum;
+}
+
+void elm__figures_add(elm_scheduler_stats *to, const elm_scheduler_stats *from)
+{
+	to->waiting += from->waiting;
+	to->running += from->running;
+	to->max_sequences += from->max_sequences;
+	to->queue += from->queue;
+	to->submitted += from->submitted;
+	to->refused += from->refused;
+	for (int i = 0; i < ELM_FINISH_COUNT; i++)
+		to->finished[i] += from->finished[i];
+	to->failed += from->failed;
+	to->prompt_tokens += from->prompt_tokens;
+	to->reused_tokens += from->reused_tokens;
+	to->generated_tokens += from->generated_tokens;
+	to->recomputed_tokens += from->recomputed_tokens;
+	to->preemptions += from->preemptions;
+	to->steps += from->steps;
+	to->prompt_seconds += from->prompt_seconds;
+	to->decode_seconds += from->decode_seconds;
+	to->mixed_seconds += from->mixed_seconds;
+	to->kv_blocks += from->kv_blocks;
+	to->kv_blocks_used += from->kv_blocks_used;
+	to->kv_blocks_kept += from->kv_blocks_kept;
+	to->kv_bytes += from->kv_bytes;
+	to->evictions += from->evictions;
+	if (from->pressure > to->pressure)
+		to->pressure = from->pressure;
+	join(&to->ttft, &from->ttft);
+	join(&to->tbt, &from->tbt);
+	join(&to->queue_time, &from->queue_time);
+	join(&to->prompt_sizes, &from->prompt_sizes);
+	join(&to->answer_sizes, &from->answer_sizes);
+	join(&to->step_time, &from->step_time);
+	join(&to->batch_size, &from->batch_size);
+}
+
+void elm__figures_end(elm_scheduler_stats *stats)
+{
+	stats->waiting = stats->running = stats->max_sequences = stats->queue = 0;
+	stats->kv_blocks = stats->kv_blocks_used = stats->kv_blocks_kept = 0;
+	stats->kv_bytes = 0;
+	stats->pressure = ELM_PRESSURE_NONE;
+}

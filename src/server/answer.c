@@ -16,10 +16,10 @@ static elm_status no_memory(elm_error *error)
 	return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
 }
 
-static elm_status array_prompt(const elm__server *server, const json_t *array, elm__prompt *out,
-			       elm_error *error)
+static elm_status array_prompt(const elm_tokenizer *tokenizer, const json_t *array,
+			       elm__prompt *out, elm_error *error)
 {
-	size_t vocabulary = elm_tokenizer_size(server->tokenizer);
+	size_t vocabulary = elm_tokenizer_size(tokenizer);
 	const json_t *token;
 	size_t i;
 
@@ -39,15 +39,15 @@ static elm_status array_prompt(const elm__server *server, const json_t *array, e
 	return ELM_OK;
 }
 
-static elm_status one_prompt(const elm__server *server, const json_t *value, elm__prompt *out,
+static elm_status one_prompt(const elm_tokenizer *tokenizer, const json_t *value, elm__prompt *out,
 			     elm_error *error)
 {
-	elm_status status = json_is_array(value) ?
-				    array_prompt(server, value, out, error) :
-				    elm_tokenize(server->tokenizer, json_string_value(value),
-						 json_string_length(value),
-						 ELM_TOKENIZE_BOS | ELM_TOKENIZE_SPECIAL,
-						 &out->tokens, &out->count, error);
+	elm_status status =
+		json_is_array(value) ?
+			array_prompt(tokenizer, value, out, error) :
+			elm_tokenize(tokenizer, json_string_value(value), json_string_length(value),
+				     ELM_TOKENIZE_BOS | ELM_TOKENIZE_SPECIAL, &out->tokens,
+				     &out->count, error);
 
 	if (!status && !out->count)
 		status = elm_error_set(error, ELM_ERR_ARGUMENT,
@@ -64,7 +64,7 @@ static bool is_list(const json_t *prompt)
 
 static elm_status make_prompts(elm__answer *a, elm_error *error)
 {
-	const elm__server *server = a->server;
+	const elm_tokenizer *tokenizer = a->loaded->tokenizer;
 	const json_t *prompt = a->request.prompt;
 	size_t count = is_list(prompt) ? json_array_size(prompt) : 1;
 
@@ -73,12 +73,12 @@ static elm_status make_prompts(elm__answer *a, elm_error *error)
 		return no_memory(error);
 	a->prompt_count = count;
 	if (a->request.api == ELM__API_CHAT)
-		return elm__chat_format_prompt(server->options.format, a->request.messages,
+		return elm__chat_format_prompt(&a->loaded->format, a->request.messages,
 					       a->request.extra, &a->prompts[0].tokens,
 					       &a->prompts[0].count, error);
 	for (size_t i = 0; i < count; i++) {
 		elm_status status =
-			one_prompt(server, is_list(prompt) ? json_array_get(prompt, i) : prompt,
+			one_prompt(tokenizer, is_list(prompt) ? json_array_get(prompt, i) : prompt,
 				   &a->prompts[i], error);
 
 		if (status)
@@ -119,7 +119,7 @@ static int32_t priority(const elm__api_request *request, const elm__http_key *ke
 /* The stop strings of the request and of the chat format. */
 static size_t collect_stops(const elm__answer *a, const char **out)
 {
-	const elm__chat_format *format = a->server->options.format;
+	const elm__chat_format *format = &a->loaded->format;
 	size_t count = a->request.stop_count;
 
 	memcpy(out, a->request.stop, count * sizeof(out[0]));
@@ -142,7 +142,7 @@ static elm_status submit_choice(elm__answer *a, const elm_request *common, uint3
 	request.sampling = &sampling;
 	request.prompt = elm__answer_prompt(a, number)->tokens;
 	request.prompt_count = elm__answer_prompt(a, number)->count;
-	status = elm__forms_filter(a->server->forms, &a->request, &filter, error);
+	status = elm__forms_filter(a->loaded->forms, &a->request, &filter, error);
 	if (status)
 		return status;
 	request.filter = filter.apply ? &filter : NULL;
@@ -177,7 +177,7 @@ static elm_status submit(elm__answer *a, elm_error *error)
 		request.deadline_ns = request.arrival_ns + (uint64_t)(timeout * 1e9);
 	/* Whether a prompt was computed before shows in the time that it takes: not to others. */
 	request.cache_scope = r->no_cache ? request.arrival_ns | UINT64_C(1) << 63 : request.tenant;
-	status = elm__job_create(a->choice_count, a->server->options.scheduler, &a->job, error);
+	status = elm__job_create(a->choice_count, a->loaded->scheduler, &a->job, error);
 	for (uint32_t i = 0; i < a->choice_count && !status; i++)
 		status = submit_choice(a, &request, i, error);
 	return status;
@@ -185,7 +185,7 @@ static elm_status submit(elm__answer *a, elm_error *error)
 
 static elm_status check_context(const elm__answer *a, elm_error *error)
 {
-	uint32_t context = elm_scheduler_get_options(a->server->options.scheduler)->context;
+	uint32_t context = elm_scheduler_get_options(a->loaded->scheduler)->context;
 
 	for (size_t i = 0; i < a->prompt_count; i++)
 		if (a->prompts[i].count >= context)
@@ -233,7 +233,7 @@ static elm_status prepare(elm__answer *a, elm_error *error)
 /* The sentence of the error needs figures beside it, which clients read. */
 static void fail_context(const elm__answer *a, const elm_error *error)
 {
-	uint32_t context = elm_scheduler_get_options(a->server->options.scheduler)->context;
+	uint32_t context = elm_scheduler_get_options(a->loaded->scheduler)->context;
 	size_t longest = 0;
 
 	for (size_t i = 0; i < a->prompt_count; i++)
@@ -263,6 +263,8 @@ elm_status elm__answer_create(elm__server *server, elm__http_exchange *exchange,
 	status = elm__api_request_parse(&a->request, api, server->options.sampling, body, length,
 					error);
 	if (!status)
+		status = elm__server_acquire(server, a->request.root, &a->loaded, error);
+	if (!status)
 		status = prepare(a, error);
 	if (!status) {
 		*out = a;
@@ -290,6 +292,7 @@ void elm__answer_free(elm__answer *a)
 		json_decref(a->choices[i].calls);
 	}
 	elm__free(a->choices);
+	elm__models_release(a->server->models, a->loaded, true);
 	elm__api_request_release(&a->request);
 	elm__buf_release(&a->out);
 	elm__buf_release(&a->before);
@@ -324,9 +327,9 @@ static elm_status take_end(elm__answer *a, elm__choice *c, const elm__job_event 
 			   elm_error *error)
 {
 	size_t all = event->stats.prompt_count + event->stats.token_count;
-	size_t longest = atomic_load(&a->server->longest);
+	size_t longest = atomic_load(&a->loaded->longest);
 
-	while (all > longest && !atomic_compare_exchange_weak(&a->server->longest, &longest, all))
+	while (all > longest && !atomic_compare_exchange_weak(&a->loaded->longest, &longest, all))
 		;
 	if (event->finish == ELM_FINISH_CANCELLED)
 		return elm_error_set(error, ELM_ERR_CANCELLED,

@@ -30,6 +30,7 @@ typedef struct elm__choice {
 
 typedef struct elm__answer {
 	elm__server *server;
+	elm__loaded *loaded;	      /* the model; held */
 	elm__http_exchange *exchange; /* that it replies to */
 	elm__api_request request;
 	elm__prompt *prompts;

@@ -2,20 +2,14 @@
 #ifndef ELM_SERVER_INTERNAL_H
 #define ELM_SERVER_INTERNAL_H
 
-#include <stdatomic.h>
-
 #include "base/buffer.h"
-#include "server/forms.h"
 #include "server/server.h"
 
 struct elm__server {
 	elm__server_options options;
-	const elm_model *model;
-	const elm_tokenizer *tokenizer;
+	elm__models *models;
 	elm__http_server *http;
-	elm__forms *forms;
-	int64_t started;	/* seconds since 1970 */
-	_Atomic size_t longest; /* tokens of a prompt and its answer */
+	int64_t started; /* seconds since 1970 */
 };
 
 /* Handlers; `user` is the server. */
@@ -28,6 +22,14 @@ elm__http_handler elm__serve_tokenize, elm__serve_detokenize, elm__serve_apply_t
 int elm__server_status(elm_status status, const char **type);
 /* Replies with an error. */
 void elm__server_fail(elm__server *server, elm__http_exchange *exchange, const elm_error *error);
+
+/* The model of that name. With a single model every name is that; without a name (NULL) it is the
+ * first. ELM_ERR_NOT_FOUND for an unknown one. */
+ELM_NODISCARD elm_status elm__server_choose(const elm__server *server, const char *name,
+					    size_t *index, elm_error *error);
+/* Holds the model that a request names in its field "model", loading it if need be. */
+ELM_NODISCARD elm_status elm__server_acquire(elm__server *server, const json_t *root,
+					     elm__loaded **out, elm_error *error);
 
 /* A JSON string, with its quotes. The text is valid UTF-8. */
 void elm__put_string(elm__buf *out, const char *text, size_t length);

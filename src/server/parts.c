@@ -153,7 +153,7 @@ static json_t *token_json(const elm_tokenizer *tokenizer, elm_token token, float
 
 json_t *elm__answer_logprob(const elm__answer *a, const elm__job_event *event)
 {
-	const elm_tokenizer *tokenizer = a->server->tokenizer;
+	const elm_tokenizer *tokenizer = a->loaded->tokenizer;
 	json_t *value = token_json(tokenizer, event->token, event->logprob);
 	json_t *top = json_array();
 
@@ -226,7 +226,7 @@ static json_t *prompt_json(const elm__answer *a, uint32_t choice)
 	size_t length;
 	char *text;
 
-	if (!elm_detokenize(a->server->tokenizer, prompt->tokens, prompt->count, true, &text,
+	if (!elm_detokenize(a->loaded->tokenizer, prompt->tokens, prompt->count, true, &text,
 			    &length, NULL)) {
 		value = elm__json_bytes(text, length);
 		elm_free(text);
@@ -261,7 +261,7 @@ json_t *elm__answer_completion(const elm__answer *a, uint32_t number, bool strea
 		"{s:i, s:s%, s:o, s:i, s:b, s:s, s:I, s:I, s:o, s:o, s:b, s:b, s:s, s:s, s:I, s:o}",
 		"index", (int)number, "content", stream ? "" : elm__buf_text(&c->text),
 		stream ? (size_t)0 : c->text.length, "tokens", list_or_empty(c->tokens), "id_slot",
-		-1, "stop", 1, "model", a->server->options.name, "tokens_predicted",
+		-1, "stop", 1, "model", a->loaded->name, "tokens_predicted",
 		(json_int_t)c->stats.token_count, "tokens_evaluated", (json_int_t)prompt,
 		"generation_settings", settings_json(&a->request), "prompt", prompt_json(a, number),
 		"has_new_line", c->has_newline, "truncated", c->finish == ELM_FINISH_CONTEXT,

@@ -74,10 +74,10 @@ json_t *elm__answer_json(const elm__answer *a)
 					      each_choice(a, whole_completion);
 	return json_pack("{s:o, s:I, s:s, s:o, s:s, s:o, s:s, s:o}", "choices",
 			 each_choice(a, chat ? chat_choice : text_choice), "created",
-			 (json_int_t)a->created, "model", a->server->options.name,
-			 "system_fingerprint", fingerprint(), "object",
-			 chat ? "chat.completion" : "text_completion", "usage",
-			 elm__answer_usage(a), "id", a->id, "timings", elm__answer_timings(a));
+			 (json_int_t)a->created, "model", a->loaded->name, "system_fingerprint",
+			 fingerprint(), "object", chat ? "chat.completion" : "text_completion",
+			 "usage", elm__answer_usage(a), "id", a->id, "timings",
+			 elm__answer_timings(a));
 }
 
 /* Writes the text of a value and releases it. */
@@ -95,7 +95,7 @@ static void put_json(elm__buf *out, json_t *value)
 
 void elm__answer_begin_stream(elm__answer *a)
 {
-	const char *name = a->server->options.name;
+	const char *name = a->loaded->name;
 	bool chat = a->request.api == ELM__API_CHAT;
 
 	elm__buf_printf(&a->before, ",\"created\":%" PRId64, a->created);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "server/internal.h"
 
 static const elm__http_route routes[] = {
@@ -37,6 +38,9 @@ int elm__server_status(elm_status status, const char **type)
 	case ELM_ERR_LIMIT:
 		*type = "invalid_request_error";
 		return 400;
+	case ELM_ERR_NOT_FOUND:
+		*type = "invalid_request_error";
+		return 404;
 	case ELM_ERR_FULL:
 	case ELM_ERR_CANCELLED:
 		*type = "unavailable_error";
@@ -56,12 +60,51 @@ void elm__server_fail(elm__server *server, elm__http_exchange *exchange, const e
 
 	if (status == 503) {
 		char seconds[16];
-		double wait = elm_scheduler_retry_after(server->options.scheduler);
+		double wait = elm__models_retry_after(server->models);
 
 		snprintf(seconds, sizeof(seconds), "%d", wait < 3600 ? (int)wait : 3600);
 		elm__http_set_header(exchange, "Retry-After", seconds);
 	}
-	elm__http_fail(exchange, status, type, "%s", error->text);
+	if (error->status == ELM_ERR_NOT_FOUND)
+		/* As OpenAI tells of a model that there is not: clients look at the code. */
+		elm__http_reply_json(exchange, status,
+				     json_pack("{s:{s:s, s:s, s:s, s:s}}", "error", "message",
+					       error->text, "type", type, "param", "model", "code",
+					       "model_not_found"));
+	else
+		elm__http_fail(exchange, status, type, "%s", error->text);
+}
+
+elm_status elm__server_choose(const elm__server *server, const char *name, size_t *index,
+			      elm_error *error)
+{
+	size_t count = elm__models_count(server->models);
+
+	*index = 0;
+	if (count == 1 || !name)
+		return ELM_OK;
+	*index = elm__models_find(server->models, name);
+	if (*index < count)
+		return ELM_OK;
+	return elm_error_set(error, ELM_ERR_NOT_FOUND,
+			     "The model '%s' does not exist; /v1/models has those that do", name);
+}
+
+elm_status elm__server_acquire(elm__server *server, const json_t *root, elm__loaded **out,
+			       elm_error *error)
+{
+	const json_t *name = json_object_get(root, "model");
+	elm_status status;
+	size_t index;
+
+	*out = NULL;
+	if (name && !json_is_null(name) && !json_is_string(name) &&
+	    elm__models_count(server->models) > 1)
+		return elm_error_set(error, ELM_ERR_ARGUMENT,
+				     "Field 'model' must be a string, but is %s",
+				     elm__json_type_name(name));
+	status = elm__server_choose(server, json_string_value(name), &index, error);
+	return status ? status : elm__models_acquire(server->models, index, out, error);
 }
 
 /* One line of JSON: what, who, how long; no text of a request or an answer. */
@@ -103,13 +146,13 @@ elm_status elm__server_start(const elm__server_options *options, elm__server **o
 	if (!server)
 		return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
 	server->options = *options;
-	server->model = elm_scheduler_model(options->scheduler);
-	server->tokenizer = elm_model_tokenizer(server->model);
 	server->started = (int64_t)time(NULL);
 	http.routes = routes;
 	http.done = log_exchange;
 	http.user = server;
-	status = elm__forms_create(server->tokenizer, &server->forms, error);
+	status = elm__models_create(&options->models, &server->models, error);
+	if (!status && options->preload)
+		status = elm__models_load(server->models, 0, error);
 	if (!status)
 		status = elm__http_server_start(&http, &server->http, error);
 	if (status)
@@ -124,6 +167,11 @@ elm__http_server *elm__server_http(elm__server *server)
 	return server->http;
 }
 
+void elm__server_reload(elm__server *server)
+{
+	elm__models_reload(server->models);
+}
+
 void elm__server_drain(elm__server *server, double seconds)
 {
 	/* Beyond the end of the time, for clients to be told what has happened. */
@@ -131,8 +179,7 @@ void elm__server_drain(elm__server *server, double seconds)
 	uint64_t end = elm__now_ns() + (uint64_t)((seconds + last_words) * 1e9);
 
 	elm__http_server_quiesce(server->http);
-	/* What is cut off has been told so: whether all could end makes no difference here. */
-	(void)!elm_scheduler_drain(server->options.scheduler, seconds, NULL);
+	elm__models_drain(server->models, seconds);
 	/* The engine has finished before the clients have read it. */
 	while (elm__http_server_busy(server->http) && elm__now_ns() < end) {
 		struct timespec pause = { .tv_nsec = 10000000 };
@@ -145,7 +192,9 @@ void elm__server_stop(elm__server *server)
 {
 	if (!server)
 		return;
+	if (server->models)
+		elm__models_stop(server->models); /* nobody waits for a model any more */
 	elm__http_server_stop(server->http);
-	elm__forms_free(server->forms);
+	elm__models_free(server->models);
 	elm__free(server);
 }

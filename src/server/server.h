@@ -1,22 +1,17 @@
 /*
- * server.h: the HTTP interface of a model: OpenAI's and llama-server's endpoints on a scheduler.
+ * server.h: the HTTP interface of models: OpenAI's and llama-server's endpoints on schedulers.
  */
 #ifndef ELM_SERVER_SERVER_H
 #define ELM_SERVER_SERVER_H
 
-#include <edgelm/scheduler.h>
-
-#include "engine/chat.h"
 #include "http/http.h"
+#include "server/models.h"
 
 typedef struct elm__server elm__server;
 
 typedef struct elm__server_options {
-	elm_scheduler *scheduler;
-	const elm__chat_format *format;
-	const char *chat_template;	     /* its source, for /props; "" where it is unknown */
-	const char *name;		     /* of the model, as clients see it */
-	const char *path;		     /* of its file */
+	elm__models_options models;
+	bool preload;			     /* load the first of them before serving */
 	const elm_sampler_options *sampling; /* what a request need not say; the bias is not used */
 	bool metrics, slots;		     /* whether /metrics and /slots answer */
 	double timeout;			     /* seconds that a request may take; 0: any */
@@ -32,9 +27,11 @@ ELM_NODISCARD elm_status elm__server_start(const elm__server_options *options, e
 					   elm_error *error);
 /* For its port, and to sweep it. */
 elm__http_server *elm__server_http(elm__server *server);
+/* Looks at once for model files that have changed. */
+void elm__server_reload(elm__server *server);
 /* Refuses new requests and waits up to `seconds` for those that run; what runs then is cut off. */
 void elm__server_drain(elm__server *server, double seconds);
-/* Stops at once. The scheduler is still the caller's. NULL allowed. */
+/* Stops at once. NULL allowed. */
 void elm__server_stop(elm__server *server);
 
 #endif

@@ -42,7 +42,7 @@ static json_t *tokens_json(const elm_tokenizer *tokenizer, const elm_token *toke
 	return json_pack("{s:o}", "tokens", list);
 }
 
-static elm_status tokenize(const elm__server *server, const json_t *root, json_t **out,
+static elm_status tokenize(const elm__loaded *loaded, const json_t *root, json_t **out,
 			   elm_error *error)
 {
 	const json_t *content = json_object_get(root, "content");
@@ -62,20 +62,20 @@ static elm_status tokenize(const elm__server *server, const json_t *root, json_t
 				       elm__json_type_name(content));
 	if (!status && content)
 		status = elm_tokenize(
-			server->tokenizer, json_string_value(content), json_string_length(content),
+			loaded->tokenizer, json_string_value(content), json_string_length(content),
 			(bos ? ELM_TOKENIZE_BOS : 0) | (special ? ELM_TOKENIZE_SPECIAL : 0),
 			&tokens, &count, error);
 	if (!status)
-		*out = tokens_json(server->tokenizer, tokens, count, pieces);
+		*out = tokens_json(loaded->tokenizer, tokens, count, pieces);
 	elm_free(tokens);
 	return status;
 }
 
-static elm_status detokenize(const elm__server *server, const json_t *root, json_t **out,
+static elm_status detokenize(const elm__loaded *loaded, const json_t *root, json_t **out,
 			     elm_error *error)
 {
 	const json_t *tokens = json_object_get(root, "tokens");
-	size_t vocabulary = elm_tokenizer_size(server->tokenizer);
+	size_t vocabulary = elm_tokenizer_size(loaded->tokenizer);
 	elm__buf text = ELM__BUF_INIT;
 	elm_status status;
 	const json_t *token;
@@ -95,7 +95,7 @@ static elm_status detokenize(const elm__server *server, const json_t *root, json
 					     "at %zu",
 					     (long long)json_integer_value(token), vocabulary - 1);
 		}
-		piece = elm_token_piece(server->tokenizer, (elm_token)json_integer_value(token),
+		piece = elm_token_piece(loaded->tokenizer, (elm_token)json_integer_value(token),
 					true);
 		elm__buf_append(&text, piece.data, piece.length);
 	}
@@ -107,7 +107,7 @@ static elm_status detokenize(const elm__server *server, const json_t *root, json
 	return status;
 }
 
-static elm_status apply_template(const elm__server *server, const json_t *root, json_t **out,
+static elm_status apply_template(const elm__loaded *loaded, const json_t *root, json_t **out,
 				 elm_error *error)
 {
 	elm__api_request request;
@@ -119,8 +119,8 @@ static elm_status apply_template(const elm__server *server, const json_t *root, 
 
 	if (status)
 		return status;
-	status = elm__chat_format_text(server->options.format, request.messages, request.extra,
-				       &text, &length, error);
+	status = elm__chat_format_text(&loaded->format, request.messages, request.extra, &text,
+				       &length, error);
 	if (!status)
 		*out = json_pack("{s:o}", "prompt", elm__json_bytes(text, length));
 	elm_free(text);
@@ -129,9 +129,10 @@ static elm_status apply_template(const elm__server *server, const json_t *root, 
 }
 
 static void serve(elm__server *server, elm__http_exchange *exchange,
-		  elm_status (*make)(const elm__server *, const json_t *, json_t **, elm_error *))
+		  elm_status (*make)(const elm__loaded *, const json_t *, json_t **, elm_error *))
 {
 	json_t *root = NULL, *reply = NULL;
+	elm__loaded *loaded = NULL;
 	elm_error error = { 0 };
 	elm_status status;
 	const char *body;
@@ -140,7 +141,10 @@ static void serve(elm__server *server, elm__http_exchange *exchange,
 	body = elm__http_body(exchange, &length);
 	status = elm__api_parse_object(body, length, &root, &error);
 	if (!status)
-		status = make(server, root, &reply, &error);
+		status = elm__server_acquire(server, root, &loaded, &error);
+	if (!status)
+		status = make(loaded, root, &reply, &error);
+	elm__models_release(server->models, loaded, true);
 	json_decref(root);
 	if (status)
 		elm__server_fail(server, exchange, &error);
