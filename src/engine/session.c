@@ -20,6 +20,7 @@ struct elm_session {
 	elm__pool *pool;
 	elm__forward *forward;
 	void *scratch;
+	size_t scratch_bytes;
 	size_t kv_bytes;
 	elm__row *rows;	   /* of one pass */
 	uint32_t *pending; /* per sequence: tokens that the step at hand adds */
@@ -162,7 +163,8 @@ static elm_status take_memory(elm_session *s, plan *p, elm_error *error)
 	s->kv_bytes = p->kv_bytes;
 	p->kv.base = elm__pages_alloc(p->kv_bytes);
 	s->cache.kv.base = p->kv.base; /* known to elm_session_free from here on */
-	s->scratch = elm__malloc_aligned(ELM__KERNEL_ALIGN, p->scratch_bytes);
+	s->scratch_bytes = p->scratch_bytes;
+	s->scratch = elm__pages_alloc(p->scratch_bytes);
 	s->logits = elm__malloc_aligned(ELM__KERNEL_ALIGN, p->logits_bytes);
 	if (p->states_bytes)
 		s->states = elm__malloc_aligned(ELM__KERNEL_ALIGN, p->states_bytes);
@@ -220,7 +222,7 @@ void elm_session_free(elm_session *s)
 		return;
 	elm__pool_free(s->pool);
 	elm__pages_free(s->cache.kv.base, s->kv_bytes);
-	elm__free_aligned(s->scratch);
+	elm__pages_free(s->scratch, s->scratch_bytes);
 	elm__free_aligned(s->logits);
 	elm__free_aligned(s->states);
 	elm__arena_release(&s->arena);

@@ -43,12 +43,15 @@ typedef struct product {
 /* From here on a product is bound by arithmetic, and kernels read the inputs once per call. */
 enum { MANY_ROWS = 20 };
 
-/* Rows of output per ticket: enough tickets that a member which is held up does not hold up the
- * rest, few enough that handing them out, and reading the inputs for each, costs little. */
+/*
+ * Rows of output per ticket: enough tickets that a member which is held up does not hold up the
+ * rest, few enough that handing them out costs little. With many rows of inputs every ticket reads
+ * all of these from memory far away, so that two per member are enough.
+ */
 static size_t chunk_rows(size_t total, size_t m, unsigned members)
 {
 	bool many = m >= MANY_ROWS;
-	size_t unit = many ? 64 : 16, most = many ? 256 : 1024;
+	size_t unit = many ? 64 : 16, most = many ? 8192 : 1024;
 	size_t chunk = total / (members * (many ? 2 : 8)) / unit * unit;
 
 	if (members == 1)
@@ -86,8 +89,8 @@ static void observe(const member *me, elm__input input)
 	const elm__observer *o = me->f->observer;
 
 	if (o)
-		o->see(o->user, input, me->inputs.f32, me->inputs.rows, me->inputs.cols, me->index,
-		       me->count);
+		o->see(o->user, input, me->inputs.f32, me->inputs.f32_stride, me->inputs.rows,
+		       me->inputs.cols, me->index, me->count);
 }
 
 static unsigned forms_of(const member *me, const product *p, size_t n)
@@ -99,26 +102,52 @@ static unsigned forms_of(const member *me, const product *p, size_t n)
 	return forms;
 }
 
-/* Says what the next products read: x, me->n rows of cols floats, in these forms. */
-static void set_inputs(member *me, const float *x, size_t cols, unsigned forms)
+/* Says what the next products read: x, me->n rows of cols floats that are `stride` apart, in these
+ * forms. */
+static void set_inputs(member *me, const float *x, size_t cols, size_t stride, unsigned forms)
 {
 	elm__activations *in = &me->inputs;
 
 	in->rows = me->n;
 	in->cols = cols;
 	in->f32 = x;
-	in->f32_stride = cols;
+	in->f32_stride = stride;
 	elm__activations_place(in, me->f->k, forms, me->f->forms);
 }
 
-/* Makes the forms of rows [begin, end), this member's share. */
-static void prepare(member *me, unsigned forms, size_t begin, size_t end)
+/*
+ * What is done to rows goes through this member's share of them a unit at a time, all steps of a
+ *unit in turn, so that a row is still in the caches when the next step reads it:
+ *
+ *	for (unit u = first_unit(me); next_unit(&u);)
+ *		rows [u.begin, u.end)
+ */
+typedef struct unit {
+	size_t begin, end; /* the unit at hand */
+	size_t last;	   /* end of the share */
+} unit;
+
+static unit first_unit(const member *me)
 {
-	if (begin == end)
-		return;
+	unit u;
+
+	share(me, me->n, ROW_UNIT, &u.end, &u.last);
+	return u;
+}
+
+static bool next_unit(unit *u)
+{
+	u->begin = u->end;
+	u->end = u->last - u->begin > ROW_UNIT ? u->begin + ROW_UNIT : u->last;
+	return u->begin < u->end;
+}
+
+/* Makes the forms of a unit of rows. */
+static void prepare(member *me, unsigned forms, const unit *u)
+{
 	for (unsigned form = ELM__FORM_Q8; form <= ELM__FORM_BF16_SPLIT; form <<= 1)
 		if (forms & form)
-			me->f->k->prepare(&me->inputs, form, begin, end);
+			me->f->k->prepare(&me->inputs, form, u->begin, u->end);
 }
 
 static void add_bias(const elm__forward *f, float *x, const float *bias, size_t n)
@@ -130,15 +159,15 @@ static void add_bias(const elm__forward *f, float *x, const float *bias, size_t 
 /* --- the blocks of a layer --- */
 
 /* normed = RMSNorm(x) and its forms, for the products that come next. */
-static void norm_rows(member *me, const float *weight, unsigned forms, size_t begin, size_t end)
+static void norm_rows(member *me, const float *weight, unsigned forms, const unit *u)
 {
 	elm__forward *f = me->f;
 	size_t width = f->hp->width;
 
-	for (size_t i = begin; i < end; i++)
+	for (size_t i = u->begin; i < u->end; i++)
 		f->k->rms_norm(f->x + i * width, weight, f->hp->norm_epsilon, f->normed + i * width,
 			       width);
-	prepare(me, forms, begin, end);
+	prepare(me, forms, u);
 }
 
 /* x += norm(projected + bias), for one row. */
@@ -146,7 +175,7 @@ static void add_projected(const elm__forward *f, const float *bias, const float 
 			  size_t row)
 {
 	size_t width = f->hp->width;
-	float *y = f->projected + row * width;
+	float *y = f->projected + row * elm__padded(width);
 
 	add_bias(f, y, bias, width);
 	if (post_norm)
@@ -159,13 +188,14 @@ static void add_and_norm(member *me, const float *bias, const float *post_norm, 
 			 unsigned forms)
 {
 	elm__forward *f = me->f;
-	size_t width = f->hp->width, begin, end;
+	size_t width = f->hp->width;
 
-	share(me, me->n, ROW_UNIT, &begin, &end);
-	for (size_t i = begin; i < end; i++)
-		add_projected(f, bias, post_norm, i);
-	set_inputs(me, f->normed, width, forms);
-	norm_rows(me, norm, forms, begin, end);
+	set_inputs(me, f->normed, width, width, forms);
+	for (unit u = first_unit(me); next_unit(&u);) {
+		for (size_t i = u.begin; i < u.end; i++)
+			add_projected(f, bias, post_norm, i);
+		norm_rows(me, norm, forms, &u);
+	}
 }
 
 static void embed(member *me)
@@ -217,6 +247,7 @@ static void finish_heads(const member *me, uint32_t layer)
 	const elm__layer *l = &f->model->weights.layers[layer];
 	const elm__layer_shape *s = &f->hp->shapes[layer];
 	size_t dim = f->hp->head_dim, heads = s->heads + 2 * (size_t)s->kv_heads, begin, end;
+	size_t q_stride = elm__padded(s->heads * dim), kv_stride = elm__padded(s->kv_heads * dim);
 	int kind = s->local_rope && f->rope.local_differs ? ELM__ROPE_LOCAL : ELM__ROPE_GLOBAL;
 
 	share(me, me->n * heads, 1, &begin, &end);
@@ -227,7 +258,7 @@ static void finish_heads(const member *me, uint32_t layer)
 		uint32_t slot = row->position % ELM__KV_BLOCK;
 
 		if (h < s->heads) {
-			float *q = f->query + (i * s->heads + h) * dim;
+			float *q = f->query + i * q_stride + h * dim;
 
 			add_bias(f, q, l->q_bias ? l->q_bias + h * dim : NULL, dim);
 			if (l->q_norm)
@@ -235,7 +266,7 @@ static void finish_heads(const member *me, uint32_t layer)
 			rotate(f, q, i, kind);
 		} else if (h < s->heads + s->kv_heads) {
 			size_t g = h - s->heads;
-			float *k = f->key + (i * s->kv_heads + g) * dim;
+			float *k = f->key + i * kv_stride + g * dim;
 
 			add_bias(f, k, l->k_bias ? l->k_bias + g * dim : NULL, dim);
 			if (l->k_norm)
@@ -245,7 +276,7 @@ static void finish_heads(const member *me, uint32_t layer)
 				       slot, k, dim);
 		} else {
 			size_t g = h - s->heads - s->kv_heads;
-			float *v = f->value + (i * s->kv_heads + g) * dim;
+			float *v = f->value + i * kv_stride + g * dim;
 
 			add_bias(f, v, l->v_bias ? l->v_bias + g * dim : NULL, dim);
 			f->k->kv_store(f->kv->type,
@@ -269,14 +300,14 @@ static elm__attention attention_of(const member *me, const attention_item *it)
 	const elm__forward *f = me->f;
 	const elm__layer_shape *s = &f->hp->shapes[it->layer];
 	const elm__row *row = &f->rows[it->tile->row];
-	size_t dim = f->hp->head_dim, stride = s->heads * dim;
+	size_t dim = f->hp->head_dim, stride = s->heads * dim, query_stride = elm__padded(stride);
 	uint32_t group = s->heads / s->kv_heads;
-	size_t at = it->tile->row * stride + it->head * group * dim;
+	size_t at = it->head * group * dim;
 
 	return (elm__attention){
-		.query = f->query + at,
-		.out = f->attended + at,
-		.query_stride = stride,
+		.query = f->query + it->tile->row * query_stride + at,
+		.out = f->attended + it->tile->row * stride + at,
+		.query_stride = query_stride,
 		.out_stride = stride,
 		.queries = it->tile->rows,
 		.group = group,
@@ -406,13 +437,12 @@ static bool attention_block(member *me, uint32_t layer)
 	const elm__layer *l = &f->model->weights.layers[layer];
 	const elm__layer_shape *s = &f->hp->shapes[layer];
 	size_t dim = f->hp->head_dim, heads = s->heads * dim, kv_heads = s->kv_heads * dim;
-	product qkv[3] = { { &l->q, f->query, heads },
-			   { &l->k, f->key, kv_heads },
-			   { &l->v, f->value, kv_heads } };
-	product out = { &l->out, f->projected, f->hp->width };
+	product qkv[3] = { { &l->q, f->query, elm__padded(heads) },
+			   { &l->k, f->key, elm__padded(kv_heads) },
+			   { &l->v, f->value, elm__padded(kv_heads) } };
+	product out = { &l->out, f->projected, elm__padded(f->hp->width) };
 	bool last = layer + 1 == f->hp->layers && !f->residual;
 	unsigned forms;
-	size_t begin, end;
 
 	observe(me, ELM__INPUT_ATTENTION);
 	multiply(me, qkv, 3);
@@ -429,9 +459,9 @@ static bool attention_block(member *me, uint32_t layer)
 		barrier(me);
 	}
 	forms = forms_of(me, &out, 1);
-	set_inputs(me, f->attended, heads, forms);
-	share(me, me->n, ROW_UNIT, &begin, &end);
-	prepare(me, forms, begin, end);
+	set_inputs(me, f->attended, heads, heads, forms);
+	for (unit u = first_unit(me); next_unit(&u);)
+		prepare(me, forms, &u);
 	barrier(me);
 	observe(me, ELM__INPUT_OUT);
 	multiply(me, &out, 1);
@@ -459,21 +489,22 @@ static unsigned next_forms(const member *me, uint32_t layer)
 static void activate(member *me, const elm__layer *l, size_t ffn, unsigned forms)
 {
 	elm__forward *f = me->f;
-	size_t begin, end;
+	size_t stride = elm__padded(ffn);
 
-	share(me, me->n, ROW_UNIT, &begin, &end);
-	for (size_t i = begin; i < end; i++) {
-		float *gate = f->gate + i * ffn, *up = f->up + i * ffn;
+	set_inputs(me, f->gate, ffn, stride, forms);
+	for (unit u = first_unit(me); next_unit(&u);) {
+		for (size_t i = u.begin; i < u.end; i++) {
+			float *gate = f->gate + i * stride, *up = f->up + i * stride;
 
-		add_bias(f, gate, l->gate_bias, ffn);
-		add_bias(f, up, l->up_bias, ffn);
-		if (f->hp->arch->gelu)
-			f->k->gelu_mul(gate, up, ffn);
-		else
-			f->k->silu_mul(gate, up, ffn);
+			add_bias(f, gate, l->gate_bias, ffn);
+			add_bias(f, up, l->up_bias, ffn);
+			if (f->hp->arch->gelu)
+				f->k->gelu_mul(gate, up, ffn);
+			else
+				f->k->silu_mul(gate, up, ffn);
+		}
+		prepare(me, forms, &u);
 	}
-	set_inputs(me, f->gate, ffn, forms);
-	prepare(me, forms, begin, end);
 }
 
 static void ffn_block(member *me, uint32_t layer)
@@ -481,8 +512,9 @@ static void ffn_block(member *me, uint32_t layer)
 	elm__forward *f = me->f;
 	const elm__layer *l = &f->model->weights.layers[layer];
 	size_t ffn = f->hp->shapes[layer].ffn;
-	product gate_up[2] = { { &l->gate, f->gate, ffn }, { &l->up, f->up, ffn } };
-	product down = { &l->down, f->projected, f->hp->width };
+	product gate_up[2] = { { &l->gate, f->gate, elm__padded(ffn) },
+			       { &l->up, f->up, elm__padded(ffn) } };
+	product down = { &l->down, f->projected, elm__padded(f->hp->width) };
 
 	add_and_norm(me, l->out_bias, l->attn_post_norm, l->ffn_norm, forms_of(me, gate_up, 2));
 	barrier(me);
@@ -532,11 +564,10 @@ static void begin_layer(member *me, uint32_t layer)
 {
 	elm__forward *f = me->f;
 	unsigned forms = next_forms(me, layer);
-	size_t begin, end;
 
-	set_inputs(me, f->normed, f->hp->width, forms);
-	share(me, me->n, ROW_UNIT, &begin, &end);
-	norm_rows(me, f->model->weights.layers[layer].attn_norm, forms, begin, end);
+	set_inputs(me, f->normed, f->hp->width, f->hp->width, forms);
+	for (unit u = first_unit(me); next_unit(&u);)
+		norm_rows(me, f->model->weights.layers[layer].attn_norm, forms, &u);
 	barrier(me);
 }
 

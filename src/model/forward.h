@@ -60,13 +60,13 @@ typedef enum elm__input {
 } elm__input;
 
 /*
- * Sees the inputs of each product of a layer: `x` is rows x cols floats, one row after the other,
- * unchanged until all members have returned. Every member of the pool calls it, `index` of `count`,
- * so that they can share the work; it must not use the pool itself.
+ * Sees the inputs of each product of a layer: `x` is rows x cols floats, rows `stride` floats
+ * apart, unchanged until all members have returned. Every member of the pool calls it, `index` of
+ * `count`, so that they can share the work; it must not use the pool itself.
  */
 typedef struct elm__observer {
-	void (*see)(void *user, elm__input input, const float *x, size_t rows, size_t cols,
-		    unsigned index, unsigned count);
+	void (*see)(void *user, elm__input input, const float *x, size_t stride, size_t rows,
+		    size_t cols, unsigned index, unsigned count);
 	void *user;
 } elm__observer;
 

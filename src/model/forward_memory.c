@@ -56,13 +56,13 @@ static void lay_out(elm__carver *c, elm__forward *f, const elm_model *model,
 
 	f->x = elm__carve(c, hp->width, row);
 	f->normed = elm__carve(c, hp->width, row);
-	f->query = elm__carve(c, heads, row);
-	f->attended = elm__carve(c, heads, row);
-	f->key = elm__carve(c, kv_heads, row);
-	f->value = elm__carve(c, kv_heads, row);
-	f->gate = elm__carve(c, hp->max_ffn, row);
-	f->up = elm__carve(c, hp->max_ffn, row);
-	f->projected = elm__carve(c, hp->width, row);
+	f->query = elm__carve(c, elm__padded(heads), row);
+	f->attended = elm__carve(c, elm__padded(heads), row); /* changes places with query */
+	f->key = elm__carve(c, elm__padded(kv_heads), row);
+	f->value = elm__carve(c, elm__padded(kv_heads), row);
+	f->gate = elm__carve(c, elm__padded(hp->max_ffn), row);
+	f->up = elm__carve(c, elm__padded(hp->max_ffn), row);
+	f->projected = elm__carve(c, elm__padded(hp->width), row);
 	for (int kind = 0; kind < ELM__ROPE_KINDS; kind++) {
 		f->cosine[kind] = elm__carve(c, hp->rotated / 2, row);
 		f->sine[kind] = elm__carve(c, hp->rotated / 2, row);

@@ -14,6 +14,16 @@ enum { ELM__ROW_UNIT = 16 };
  * shared out: up to this many parts per member in all, of at least so many blocks each. */
 enum { ELM__PARTS_EACH = 4, ELM__PART_BLOCKS = 8 };
 
+/*
+ * Floats from row to row where products of n outputs write: whole lines of the caches, and an odd
+ * number of them. Products fill blocks of many rows by few columns, and with rows a power of two
+ * apart the lines of such a block would all fall in the same few sets of the caches.
+ */
+static inline size_t elm__padded(size_t n)
+{
+	return (n + 15) / 16 * 16 | 16;
+}
+
 /* Rows that attend together: consecutive positions of one sequence. */
 typedef struct elm__forward_tile {
 	uint32_t row, rows;
@@ -32,14 +42,14 @@ struct elm__forward {
 	elm__pool *pool;
 	elm__rope rope;
 
-	/* Activations, one row after the other. */
-	float *x;      /* the residual stream, width */
-	float *normed; /* width */
-	float *query;  /* heads x head_dim, in and out of attention */
-	float *key, *value;
-	float *attended;
-	float *gate, *up; /* ffn */
-	float *projected; /* width */
+	/* Activations, row after row. What products write has rows of elm__padded length. */
+	float *x;	    /* the residual stream, width */
+	float *normed;	    /* width */
+	float *query;	    /* heads x head_dim, padded */
+	float *key, *value; /* kv_heads x head_dim, padded */
+	float *attended;    /* heads x head_dim */
+	float *gate, *up;   /* ffn, padded */
+	float *projected;   /* width, padded */
 	float *cosine[ELM__ROPE_KINDS], *sine[ELM__ROPE_KINDS];
 	void *forms; /* memory for the forms of the inputs of the product at hand */
 	elm__forward_tile *tiles;

@@ -12,7 +12,7 @@ size_t elm__amx_bf16_bytes(size_t m, size_t cols);
 void elm__amx_prepare(elm__activations *x, unsigned form, size_t row0, size_t row1);
 void elm__amx_matmul(const elm__matrix *w, const elm__activations *x, float *y, size_t y_stride,
 		     size_t row0, size_t row1, void *scratch);
-size_t elm__amx_matmul_scratch(size_t max_m, size_t max_cols);
+size_t elm__amx_matmul_scratch(void);
 
 /* As in elm__kernels, for any number of rows. */
 void elm__amx_attention(const elm__attention *a);

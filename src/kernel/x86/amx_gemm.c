@@ -1,12 +1,15 @@
 /*
  * amx_gemm.c: matrix products of many rows with bfloat16 tiles and float accumulation.
  *
- * The product of M inputs with a part of the matrix's rows runs in three nested blocks:
+ * The product of up to 512 inputs with a part of the matrix's rows runs in nested blocks:
  *
- *   for each CHUNK of 512 output rows          sums of the chunk stay in L2 (1 MB for 512 inputs)
- *     for each slice of k, 512 long            inputs of the slice stay in L2 (512 KB)
- *       for each panel of 32 output rows       weights of panel and slice stay in L1 (32 KB)
- *         for each pair of 16 inputs           4 tiles of sums, 16 steps of 4 tile products
+ *   for each slice of k, 512 long            inputs of the slice stay in L2 (512 KB)
+ *     for each panel of 32 output rows       weights of panel and slice stay in L1 (32 KB)
+ *       for each pair of 16 inputs           4 tiles of sums, 16 steps of 4 tile products
+ *
+ * Sums lie in the output itself and pass through L1 once per slice; they are asked for a pair
+ * ahead. What this order avoids is reading the inputs from L3 more than once: there the bandwidth
+ * is a third of what a step uses.
  *
  * Few inputs take slices of 2048: then weights, whose decoding bounds the time, are read in long
  * pieces.
@@ -34,17 +37,19 @@
 #include "kernel/x86/amx_tile.h"
 
 enum {
-	TILE = 16,	    /* rows of a tile */
-	TILE_K = 32,	    /* inputs in a tile's row */
-	PANEL = 2 * TILE,   /* output rows decoded together */
-	CHUNK = 16 * PANEL, /* output rows whose sums are kept */
-	BLOCK_M = 512,	    /* inputs at a time */
-	UNITS = 4,	    /* in which a weight tile is decoded */
-	SLICE = 16,	    /* tiles of k in a slice */
+	TILE = 16,	     /* rows of a tile */
+	TILE_K = 32,	     /* inputs in a tile's row */
+	PANEL = 2 * TILE,    /* output rows decoded together */
+	CHUNK = 256 * PANEL, /* output rows at a time */
+	BLOCK_M = 512,	     /* inputs at a time */
+	UNITS = 4,	     /* in which a weight tile is decoded */
+	SLICE = 16,	     /* tiles of k in a slice */
 	FEW = 128,	 /* as many inputs fit in L2 with more of their columns, and weights ... */
 	LONG_SLICE = 64, /* ... are then better read in long pieces than kept in L1 */
 	PANEL_BYTES = 2 * LONG_SLICE * AMX_TILE_BYTES,
+	LINE = TILE * 4,		/* bytes of a row of a tile of sums */
 	SUMS_BYTES = PANEL * PANEL * 4, /* of a pair of input tiles and a panel */
+	EDGES = (CHUNK + BLOCK_M) / PANEL,
 };
 
 static size_t divide_up(size_t n, size_t unit)
@@ -269,17 +274,23 @@ AMX_INLINE void step(const char *a, const char *b, int m, int n, int terms, pane
 typedef struct block {
 	const char *a, *b;
 	size_t depth;	  /* steps */
-	char *sums;	  /* four tiles */
+	char *sums;	  /* of up to 32 inputs, rows of up to 32 floats */
+	size_t stride;	  /* bytes from row to row of the sums */
 	bool first;	  /* nothing in the sums yet */
-	const char *soon; /* SUMS_BYTES to prefetch, or NULL */
+	const char *soon; /* sums to prefetch, of the same stride, or NULL */
 } block;
 
-AMX_INLINE void load_sums(const char *sums)
+AMX_INLINE void load_sums(const block *g, int m, int n)
 {
-	_tile_loadd(0, sums, 64);
-	_tile_loadd(1, sums + AMX_TILE_BYTES, 64);
-	_tile_loadd(2, sums + 2 * AMX_TILE_BYTES, 64);
-	_tile_loadd(3, sums + 3 * AMX_TILE_BYTES, 64);
+	const char *lower = g->sums + TILE * g->stride;
+
+	_tile_loadd(0, g->sums, g->stride);
+	if (n > 1)
+		_tile_loadd(1, g->sums + LINE, g->stride);
+	if (m > 1)
+		_tile_loadd(2, lower, g->stride);
+	if (m > 1 && n > 1)
+		_tile_loadd(3, lower + LINE, g->stride);
 }
 
 AMX_INLINE void zero_sums(void)
@@ -290,12 +301,17 @@ AMX_INLINE void zero_sums(void)
 	_tile_zero(3);
 }
 
-AMX_INLINE void store_sums(char *sums)
+AMX_INLINE void store_sums(const block *g, int m, int n)
 {
-	_tile_stored(0, sums, 64);
-	_tile_stored(1, sums + AMX_TILE_BYTES, 64);
-	_tile_stored(2, sums + 2 * AMX_TILE_BYTES, 64);
-	_tile_stored(3, sums + 3 * AMX_TILE_BYTES, 64);
+	char *lower = g->sums + TILE * g->stride;
+
+	_tile_stored(0, g->sums, g->stride);
+	if (n > 1)
+		_tile_stored(1, g->sums + LINE, g->stride);
+	if (m > 1)
+		_tile_stored(2, lower, g->stride);
+	if (m > 1 && n > 1)
+		_tile_stored(3, lower + LINE, g->stride);
 }
 
 AMX_INLINE void run_block(const block *g, panel *next, int m, int n, int terms)
@@ -306,16 +322,18 @@ AMX_INLINE void run_block(const block *g, panel *next, int m, int n, int terms)
 	if (g->first)
 		zero_sums();
 	else
-		load_sums(g->sums);
+		load_sums(g, m, n);
 	for (size_t t = 0; t < g->depth; t++) {
 		step(a, b, m, n, terms, next);
 		a += (size_t)m * planes_a * AMX_TILE_BYTES;
 		b += (size_t)n * planes_b * AMX_TILE_BYTES;
-		if (soon && t < SLICE)
-			for (size_t i = 0; i < SUMS_BYTES / SLICE; i += 64, soon += 64)
-				_mm_prefetch(soon, _MM_HINT_T0);
+		if (soon && t < PANEL / 2)
+			for (int i = 0; i < 2; i++, soon += g->stride) {
+				__builtin_prefetch(soon, 1);
+				__builtin_prefetch(soon + LINE, 1);
+			}
 	}
-	store_sums(g->sums);
+	store_sums(g, m, n);
 }
 
 typedef void (*block_fn)(const block *g, panel *next);
@@ -350,34 +368,28 @@ typedef struct product {
 	const elm__matrix *w;
 	const elm__activations *x;
 	float *y;
-	size_t y_stride, row1;
+	size_t y_stride, row0, row1;
 	layout inputs;
 	const char *a;
 	int terms;
 	size_t m0, m1;	/* tiles of inputs at hand: [m0, m1) */
-	char *sums;	/* of a chunk: panel after panel, pair after pair */
+	char *edges;	/* see place */
 	char *panel[2]; /* weights in use and weights being decoded */
 } product;
 
-/* A place in the loops over chunks, slices and panels. */
+/* A place in the loops over slices and panels. */
 typedef struct cursor {
-	size_t chunk, k0, row;
+	size_t k0, row;
 } cursor;
 
 static bool advance(const product *p, cursor *at)
 {
-	size_t end = smaller(at->chunk + CHUNK, p->row1);
-
 	at->row += PANEL;
-	if (at->row < end)
+	if (at->row < p->row1)
 		return true;
+	at->row = p->row0;
 	at->k0 += p->inputs.slice;
-	if (at->k0 >= p->inputs.tiles_k) {
-		at->chunk = end;
-		at->k0 = 0;
-	}
-	at->row = at->chunk;
-	return at->chunk < p->row1;
+	return at->k0 < p->inputs.tiles_k;
 }
 
 static size_t depth_at(const product *p, const cursor *at)
@@ -415,58 +427,75 @@ static panel panel_at(const product *p, const cursor *at, char *tiles, size_t pr
 	return out;
 }
 
-/* Copies the sums of a chunk, rows [row0, row1) of the output, to where they belong. Going along
- * the rows of the output after all panels costs less than storing tiles there, whose lines are far
- * apart and mostly in the same sets of the caches. */
-static void copy_out(const product *p, size_t row0, size_t row1)
+/* Where a pair of tiles of inputs and a panel have their sums: in the output if all of the 32 x 32
+ * belong there, otherwise in `edges`, from where they are copied when they are complete. Only the
+ * last pair of inputs and the last panel have such places. */
+typedef struct place {
+	char *sums;
+	size_t stride, inputs, outputs;
+	bool edge;
+} place;
+
+static place place_at(const product *p, const cursor *at, size_t m)
 {
-	size_t pairs = divide_up(p->m1 - p->m0, 2), inputs = smaller(p->m1 * TILE, p->x->rows);
+	place out = {
+		.sums = (char *)(p->y + m * TILE * p->y_stride + at->row),
+		.stride = p->y_stride * sizeof(float),
+		.inputs = smaller(PANEL, p->x->rows - m * TILE),
+		.outputs = smaller(PANEL, p->row1 - at->row),
+	};
 
-	for (size_t i = p->m0 * TILE; i < inputs; i++) {
-		size_t at = i - p->m0 * TILE;
-		const char *sums = p->sums + at / PANEL * SUMS_BYTES +
-				   at % PANEL / TILE * 2 * AMX_TILE_BYTES + at % TILE * 64;
-		float *y = p->y + i * p->y_stride;
+	if (out.inputs == PANEL && out.outputs == PANEL)
+		return out;
+	size_t slot =
+		out.inputs < PANEL ? (at->row - p->row0) / PANEL : CHUNK / PANEL + (m - p->m0) / 2;
 
-		for (size_t r = row0; r < row1; r += PANEL, sums += pairs * SUMS_BYTES) {
-			const char *second = sums + AMX_TILE_BYTES;
+	out.sums = p->edges + slot * SUMS_BYTES;
+	out.stride = PANEL * sizeof(float);
+	out.edge = true;
+	return out;
+}
 
-			if (r + PANEL <= row1) {
-				_mm512_storeu_ps(y + r, _mm512_load_ps(sums));
-				_mm512_storeu_ps(y + r + TILE, _mm512_load_ps(second));
-				continue;
-			}
-			memcpy(y + r, sums, smaller(TILE, row1 - r) * sizeof(float));
-			if (r + TILE < row1)
-				memcpy(y + r + TILE, second, (row1 - r - TILE) * sizeof(float));
-		}
-	}
+static void copy_edge(const product *p, const place *from, float *y)
+{
+	for (size_t i = 0; i < from->inputs; i++, y += p->y_stride)
+		memcpy(y, from->sums + i * from->stride, from->outputs * sizeof(float));
 }
 
 /* All inputs with one panel and slice. */
 static void run_panel(const product *p, const cursor *at, const panel *now, panel *next)
 {
-	size_t pairs = divide_up(p->m1 - p->m0, 2);
-	char *sums = p->sums + (at->row - at->chunk) / PANEL * pairs * SUMS_BYTES;
+	size_t depth = depth_at(p, at);
+	bool last = at->k0 + depth == p->inputs.tiles_k;
+	place here = place_at(p, at, p->m0), then = here;
 
-	for (size_t m = p->m0; m < p->m1; m += 2, sums += SUMS_BYTES) {
+	for (size_t m = p->m0; m < p->m1; m += 2, here = then) {
 		size_t tiles = smaller(2, p->m1 - m);
 		block g = {
 			.a = p->a + pair_offset(&p->inputs, m, at->k0) * AMX_TILE_BYTES,
 			.b = now->tiles,
-			.depth = depth_at(p, at),
-			.sums = sums,
+			.depth = depth,
+			.sums = here.sums,
+			.stride = here.stride,
 			.first = at->k0 == 0,
-			.soon = at->k0 && m + 2 < p->m1 ? sums + SUMS_BYTES : NULL,
 		};
 
+		if (m + 2 < p->m1) {
+			then = place_at(p, at, m + 2);
+			if (then.edge == here.edge)
+				g.soon = then.sums;
+		}
 		block_fns[p->terms - 1][tiles - 1][now->width - 1](&g, next);
+		if (here.edge && last) {
+			amx_fence();
+			copy_edge(p, &here, p->y + m * TILE * p->y_stride + at->row);
+		}
 	}
 }
 
-static void run_inputs(product *p, size_t row0)
+static void run_inputs(product *p)
 {
-	cursor at = { row0, 0, row0 }, then = at;
+	cursor at = { .row = p->row0 }, then = at;
 	panel now = panel_at(p, &at, p->panel[0], 1), next;
 	size_t use = 0, products;
 	bool more = true;
@@ -482,8 +511,6 @@ static void run_inputs(product *p, size_t row0)
 			next.share = 0;
 		amx_fence();
 		run_panel(p, &at, &now, &next);
-		if (!more || then.chunk != at.chunk)
-			copy_out(p, at.chunk, smaller(at.chunk + CHUNK, p->row1));
 	}
 }
 
@@ -518,27 +545,27 @@ void elm__amx_matmul(const elm__matrix *w, const elm__activations *x, float *y, 
 		.x = x,
 		.y = y,
 		.y_stride = y_stride,
-		.row1 = row1,
 		.inputs = layout_of(x->rows, x->cols, form),
 		.a = form == ELM__FORM_BF16 ? x->bf16 : x->bf16_split,
 		.terms = terms_of(w->type),
 		.panel = { memory, memory + PANEL_BYTES },
-		.sums = memory + 2 * PANEL_BYTES,
+		.edges = memory + 2 * PANEL_BYTES,
 	};
 
 	if (row0 >= row1)
 		return;
 	amx_begin();
-	for (; p.m0 < p.inputs.tiles_m; p.m0 = p.m1) {
-		p.m1 = smaller(p.m0 + BLOCK_M / TILE, p.inputs.tiles_m);
-		run_inputs(&p, row0);
+	for (p.row0 = row0; p.row0 < row1; p.row0 = p.row1) {
+		p.row1 = smaller(p.row0 + CHUNK, row1);
+		for (p.m0 = 0; p.m0 < p.inputs.tiles_m; p.m0 = p.m1) {
+			p.m1 = smaller(p.m0 + BLOCK_M / TILE, p.inputs.tiles_m);
+			run_inputs(&p);
+		}
 	}
 	amx_end();
 }
 
-size_t elm__amx_matmul_scratch(size_t max_m, size_t max_cols)
+size_t elm__amx_matmul_scratch(void)
 {
-	size_t pairs = divide_up(smaller(max_m, BLOCK_M), PANEL);
-
-	return 2 * PANEL_BYTES + pairs * (CHUNK / PANEL) * SUMS_BYTES;
+	return 2 * PANEL_BYTES + EDGES * SUMS_BYTES;
 }

@@ -49,7 +49,7 @@ static void matmul(const elm__matrix *w, const elm__activations *x, float *y, si
 
 static size_t matmul_scratch(size_t max_m, size_t max_cols)
 {
-	size_t own = elm__amx_matmul_scratch(max_m, max_cols), lower;
+	size_t own = elm__amx_matmul_scratch(), lower;
 
 	lower = elm__avx512_below.matmul_scratch(max_m, max_cols);
 	return own > lower ? own : lower;
