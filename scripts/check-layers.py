@@ -23,8 +23,9 @@ ALLOWED = {
     "eval": "base cpu quant kernel gguf tokenizer grammar jinja model engine",
     "bench": "base cpu kernel model",
     "http": "base",
-    "server": "base gguf tokenizer grammar jinja model engine http",
-    "cli": "base cpu quant kernel gguf tokenizer grammar jinja model engine eval bench http server",
+    "telemetry": "base",
+    "server": "base gguf tokenizer grammar jinja model engine http telemetry",
+    "cli": "base cpu quant kernel gguf tokenizer grammar jinja model engine eval bench http telemetry server",
 }
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
