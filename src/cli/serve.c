@@ -25,7 +25,8 @@ typedef struct settings {
 	int64_t parallel, queue, tenant_queue, kv_memory;
 	double kv_memory_fraction, step_ms, timeout, drain;
 	int scheduling;
-	bool metrics, slots, no_prefix_cache;
+	bool metrics, slots, no_page, no_prefix_cache;
+	const char *sysroot;
 	cli_list models;
 	int64_t max_models;
 	double idle_unload;
@@ -55,9 +56,13 @@ static const cli_option serve_options[] = {
 	  .real_range = { 0, 1e6 } },
 	{ "metrics", 0, CLI_FLAG(S, metrics), NULL, "answer /metrics, for Prometheus" },
 	{ "slots", 0, CLI_FLAG(S, slots), NULL, "answer /slots: what is running" },
+	{ "no-page", 0, CLI_FLAG(S, no_page), NULL, "do not serve the web page" },
 	{ "access-log", 0, CLI_FILE(S, access_log), "FILE",
 	  "append a line of JSON for each request, without its text",
 	  .default_text = "standard error, or nowhere with --quiet" },
+	{ "sysroot", 0, CLI_FILE(S, sysroot), "DIR",
+	  "look for sensors and memory below this folder: a recorded tree of another device",
+	  .default_text = "this machine's /proc and /sys" },
 	{ "drain", 0, CLI_REAL(S, drain), "SECONDS",
 	  "how long requests may go on after SIGTERM or Ctrl-C", .real_range = { 0, 86400 } },
 	{ 0 },
@@ -210,6 +215,7 @@ static elm_scheduler_options scheduler_settings(const settings *s)
 	options.queue = (uint32_t)s->queue;
 	options.tenant_queue = (uint32_t)s->tenant_queue;
 	options.no_prefix_cache = s->no_prefix_cache;
+	options.sysroot = s->sysroot;
 	return options;
 }
 
@@ -321,6 +327,8 @@ static elm_status start(service *v, const volatile int *interrupted, elm_error *
 		.sampling = &v->sampling,
 		.metrics = s->metrics,
 		.slots = s->slots,
+		.no_page = s->no_page,
+		.sysroot = s->sysroot,
 		.timeout = s->timeout,
 		.http = { .host = s->host,
 			  .port = (uint16_t)s->port,

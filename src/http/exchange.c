@@ -49,6 +49,15 @@ static void free_exchange(elm__http_exchange *x)
 	elm__free(x);
 }
 
+static bool is_at(const elm__http_route *route, const char *path)
+{
+	size_t length = strlen(route->path);
+
+	if (length && route->path[length - 1] == '*')
+		return !strncmp(route->path, path, length - 1);
+	return !strcmp(route->path, path);
+}
+
 static const elm__http_route *find_route(elm__http_exchange *x)
 {
 	const char *method = !strcmp(x->method, "HEAD") ? "GET" : x->method;
@@ -56,7 +65,7 @@ static const elm__http_route *find_route(elm__http_exchange *x)
 	char allowed[64] = "";
 
 	for (; route->path; route++) {
-		if (strcmp(route->path, x->path) != 0)
+		if (!is_at(route, x->path))
 			continue;
 		if (!strcmp(route->method, method))
 			return route;
@@ -300,6 +309,11 @@ void elm__http_completed(void *user, struct MHD_Connection *connection, void **s
 	}
 	set_busy(x, false);
 	free_exchange(x);
+}
+
+const char *elm__http_path(const elm__http_exchange *x)
+{
+	return x->path;
 }
 
 const char *elm__http_body(const elm__http_exchange *x, size_t *length)

@@ -25,7 +25,9 @@ typedef void elm__http_handler(void *user, elm__http_exchange *exchange);
 
 typedef struct elm__http_route {
 	const char *method; /* "GET" (HEAD comes with it), "POST" */
-	const char *path;   /* exact; NULL ends the table, with the handler of unknown paths */
+	/* Exact, or with a '*' at its end: all that begin so. NULL ends the table, with the handler
+	 * of unknown paths. */
+	const char *path;
 	elm__http_handler *handle;
 	bool open; /* needs no key */
 } elm__http_route;
@@ -76,6 +78,7 @@ bool elm__http_server_busy(elm__http_server *server);
 void elm__http_server_stop(elm__http_server *server);
 
 /* The request. All texts live as long as the exchange. */
+const char *elm__http_path(const elm__http_exchange *exchange); /* without the query */
 const char *elm__http_body(const elm__http_exchange *exchange, size_t *length);
 /* A header, or the value of an argument of the query; NULL where there is none. */
 const char *elm__http_header(const elm__http_exchange *exchange, const char *name);

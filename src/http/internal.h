@@ -30,7 +30,7 @@ struct elm__http_server {
 	http_connection *connections;
 };
 
-enum { HTTP_MAX_HEADERS = 6, HTTP_NOTE = 256 };
+enum { HTTP_MAX_HEADERS = 10, HTTP_NOTE = 256 };
 
 typedef struct http_header {
 	char name[40], value[256];

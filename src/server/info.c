@@ -56,16 +56,21 @@ static json_t *listed_model(const char *name, const elm__loaded *loaded)
 		loaded ? weight_type(loaded->model) : "");
 }
 
+const char *elm__model_state_name(elm__model_state state)
+{
+	static const char *const names[] = { "unloaded", "loading", "loaded" };
+
+	return names[state];
+}
+
 /* As OpenAI does. */
 static json_t *model_data(const elm__server *server, const char *name, elm__model_state state,
 			  const elm__loaded *loaded)
 {
-	static const char *const states[] = { "unloaded", "loading", "loaded" };
-
 	return json_pack("{s:s, s:[s], s:[], s:s, s:I, s:s, s:{s:s}, s:o*}", "id", name, "aliases",
 			 name, "tags", "object", "model", "created", (json_int_t)server->started,
-			 "owned_by", "edgelm", "status", "value", states[state], "meta",
-			 loaded ? model_meta(loaded) : NULL);
+			 "owned_by", "edgelm", "status", "value", elm__model_state_name(state),
+			 "meta", loaded ? model_meta(loaded) : NULL);
 }
 
 void elm__serve_models(void *user, elm__http_exchange *exchange)

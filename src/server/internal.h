@@ -4,17 +4,21 @@
 
 #include "base/buffer.h"
 #include "server/server.h"
+#include "server/status.h"
 
 struct elm__server {
 	elm__server_options options;
 	elm__models *models;
 	elm__http_server *http;
-	int64_t started; /* seconds since 1970 */
+	elm__status_watch *watch;
+	uint64_t started_ns; /* CLOCK_MONOTONIC */
+	int64_t started;     /* seconds since 1970 */
 };
 
 /* Handlers; `user` is the server. */
 elm__http_handler elm__serve_chat, elm__serve_completions, elm__serve_completion;
 elm__http_handler elm__serve_health, elm__serve_models, elm__serve_props, elm__serve_slots;
+elm__http_handler elm__serve_page, elm__serve_status;
 elm__http_handler elm__serve_metrics, elm__serve_embeddings, elm__serve_unknown;
 elm__http_handler elm__serve_tokenize, elm__serve_detokenize, elm__serve_apply_template;
 
@@ -30,6 +34,9 @@ ELM_NODISCARD elm_status elm__server_choose(const elm__server *server, const cha
 /* Holds the model that a request names in its field "model", loading it if need be. */
 ELM_NODISCARD elm_status elm__server_acquire(elm__server *server, const json_t *root,
 					     elm__loaded **out, elm_error *error);
+
+/* "unloaded", "loading", "loaded" */
+const char *elm__model_state_name(elm__model_state state);
 
 /* A JSON string, with its quotes. The text is valid UTF-8. */
 void elm__put_string(elm__buf *out, const char *text, size_t length);

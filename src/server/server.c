@@ -9,6 +9,8 @@
 #include "base/json.h"
 #include "server/internal.h"
 
+static const char status_path[] = "/edgelm/status";
+
 static const elm__http_route routes[] = {
 	{ "GET", "/health", elm__serve_health, true },
 	{ "GET", "/v1/health", elm__serve_health, true },
@@ -17,6 +19,9 @@ static const elm__http_route routes[] = {
 	{ "GET", "/props", elm__serve_props, false },
 	{ "GET", "/slots", elm__serve_slots, false },
 	{ "GET", "/metrics", elm__serve_metrics, false },
+	{ "GET", status_path, elm__serve_status, false },
+	{ "GET", "/", elm__serve_page, true },
+	{ "GET", "/assets/*", elm__serve_page, true },
 	{ "POST", "/chat/completions", elm__serve_chat, false },
 	{ "POST", "/v1/chat/completions", elm__serve_chat, false },
 	{ "POST", "/v1/completions", elm__serve_completions, false },
@@ -117,7 +122,8 @@ static void log_exchange(void *user, const elm__http_record *record)
 	json_t *value;
 	char *line;
 
-	if (!server->options.log)
+	/* Dashboards ask every second, which would bury the rest. */
+	if (!server->options.log || (record->status == 200 && !strcmp(record->path, status_path)))
 		return;
 	gmtime_r(&now, &utc);
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &utc);
@@ -147,12 +153,16 @@ elm_status elm__server_start(const elm__server_options *options, elm__server **o
 		return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
 	server->options = *options;
 	server->started = (int64_t)time(NULL);
+	server->started_ns = elm__now_ns();
 	http.routes = routes;
 	http.done = log_exchange;
 	http.user = server;
 	status = elm__models_create(&options->models, &server->models, error);
 	if (!status && options->preload)
 		status = elm__models_load(server->models, 0, error);
+	if (!status)
+		status = elm__status_watch_create(options->sysroot ? options->sysroot : "",
+						  &server->watch, error);
 	if (!status)
 		status = elm__http_server_start(&http, &server->http, error);
 	if (status)
@@ -196,5 +206,6 @@ void elm__server_stop(elm__server *server)
 		elm__models_stop(server->models); /* nobody waits for a model any more */
 	elm__http_server_stop(server->http);
 	elm__models_free(server->models);
+	elm__status_watch_free(server->watch);
 	elm__free(server);
 }

@@ -14,7 +14,9 @@ typedef struct elm__server_options {
 	bool preload;			     /* load the first of them before serving */
 	const elm_sampler_options *sampling; /* what a request need not say; the bias is not used */
 	bool metrics, slots;		     /* whether /metrics and /slots answer */
-	double timeout;			     /* seconds that a request may take; 0: any */
+	bool no_page;			     /* the web page is not served */
+	const char *sysroot; /* below it /edgelm/status looks for sensors; NULL: "" */
+	double timeout;	     /* seconds that a request may take; 0: any */
 	/* Connections. `routes`, `done` and `user` are not used. */
 	elm__http_options http;
 	/* A line of JSON, without newline, for each request that has ended; from many threads. */
