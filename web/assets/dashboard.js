@@ -60,7 +60,7 @@ function named(list, unit) {
 
 function quantiles(histogram) {
 	if (!histogram.count)
-		return ["none yet"];
+		return [];
 	return [`median ${seconds(quantile(histogram, 0.5))}, p95 ${seconds(quantile(histogram, 0.95))}`,
 		`of ${count(histogram.count)} since the start`];
 }
