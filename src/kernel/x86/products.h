@@ -183,12 +183,13 @@ INLINE void tile_block(elm_type type, int groups, const weights *w, int h, const
 
 /* Rows [row0, row0 + rows) of the inputs with `groups` groups of weight rows; sums as
  * [rows][groups][LANES]. */
-INLINE void many_groups(elm_type type, int groups, const uint8_t *const *group,
+INLINE void many_groups(elm_type type, int groups, const uint8_t *const *group, size_t group_bytes,
 			const elm__activations *x, size_t row0, size_t rows, const float *sides,
 			float *sums)
 {
 	const int subs = elm__packed_subs(type), parts = elm__packed_halves(type);
 	size_t stride = elm__q8_rows(x->rows), blocks = elm__q8_blocks(x->cols);
+	size_t part = packed_block_bytes(type) / (size_t)subs, fetched = 0;
 
 	for (size_t i = 0; i < rows * (size_t)groups * LANES; i += LANES)
 		vf_store(sums + i, vf_set(0));
@@ -203,7 +204,10 @@ INLINE void many_groups(elm_type type, int groups, const uint8_t *const *group,
 			block_scales scales = load_block_scales(type, group[g] + at);
 
 			load_weights(type, group[g] + at, (int)(b % (size_t)subs), &scales, &w[g]);
+			fetch_pieces_ahead(group[g], fetched, part, group_bytes,
+					   group_bytes * (size_t)(groups - 1));
 		}
+		fetched += part;
 		for (int h = 0; h < parts; h++)
 			for (size_t i = 0; i < rows; i += TILE)
 				tile_block(type, groups, w, h, q8 + 32 * i,
@@ -267,9 +271,11 @@ INLINE void multiply_many(elm_type type, const elm__matrix *m, const elm__activa
 			for (int g = 1; g < groups; g++)
 				group[g] = group_of(m, r + (size_t)g * LANES);
 			if (groups == GROUPS)
-				many_groups(type, GROUPS, group, x, i, rows, sides, sums);
+				many_groups(type, GROUPS, group, m->group_bytes, x, i, rows, sides,
+					    sums);
 			else
-				many_groups(type, 1, group, x, i, rows, sides, sums);
+				many_groups(type, 1, group, m->group_bytes, x, i, rows, sides,
+					    sums);
 			write_sums(sums, (size_t)groups * LANES, real, y + i * y_stride, y_stride,
 				   r, row1);
 			r += (size_t)groups * LANES;
