@@ -164,8 +164,8 @@ typedef struct elm__kernels {
 	/* Bytes of the bf16 form of m rows, 0 in tiers that have none. */
 	size_t (*bf16_bytes)(size_t m, size_t cols);
 
-	/* Fills one form for rows [row0, row1); ranges given to different threads must begin at a
-	 * multiple of 16. The range that ends at x->rows also fills the padding. */
+	/* Fills one form for rows [row0, row1); the range that ends at x->rows also fills the
+	 * padding. Ranges of the bf16 forms begin at a multiple of 16. */
 	void (*prepare)(elm__activations *x, unsigned form, size_t row0, size_t row1);
 
 	/*

@@ -131,7 +131,7 @@ static unit first_unit(const member *me)
 {
 	unit u;
 
-	share(me, me->n, ROW_UNIT, &u.end, &u.last);
+	share(me, me->n, me->f->unit, &u.end, &u.last);
 	return u;
 }
 
@@ -204,7 +204,7 @@ static void embed(member *me)
 	const elm__matrix *e = &f->model->weights.embedding;
 	size_t begin, end, width = f->hp->width;
 
-	share(me, me->n, ROW_UNIT, &begin, &end);
+	share(me, me->n, me->f->unit, &begin, &end);
 	for (size_t i = begin; i < end; i++) {
 		float *x = f->x + i * width;
 
@@ -221,7 +221,7 @@ static void find_angles(const member *me)
 	const elm__forward *f = me->f;
 	size_t begin, end, pairs = f->rope.pairs;
 
-	share(me, me->n, ROW_UNIT, &begin, &end);
+	share(me, me->n, me->f->unit, &begin, &end);
 	for (size_t i = begin; i < end; i++)
 		for (int kind = 0; kind <= (f->rope.local_differs ? ELM__ROPE_LOCAL : 0); kind++)
 			elm__rope_angles(&f->rope, kind, f->rows[i].position,
@@ -606,7 +606,7 @@ static void move_residual(const member *me, bool in)
 	const elm__forward *f = me->f;
 	size_t width = f->hp->width, begin, end, bytes;
 
-	share(me, me->n, ROW_UNIT, &begin, &end);
+	share(me, me->n, me->f->unit, &begin, &end);
 	bytes = (end - begin) * width * sizeof(float);
 	if (in)
 		memcpy(f->x + begin * width, f->residual + begin * width, bytes);
@@ -632,6 +632,24 @@ static void pass_layer(void *user, unsigned index, unsigned count)
 	ffn_block(&me, f->layer);
 	add_and_norm(&me, l->down_bias, l->ffn_post_norm, NULL, 0);
 	move_residual(&me, false);
+}
+
+/* Forms in tiles are made of whole tiles; where no product reads such, every row can go to another
+ * member. What few rows do without they do without in the last layer too, where fewer are left. */
+static size_t unit_for(const elm__forward *f)
+{
+	const elm__weights *w = &f->model->weights;
+	unsigned forms = f->k->forms(&w->output, f->n);
+
+	for (uint32_t i = 0; i < f->hp->layers; i++) {
+		const elm__layer *l = &w->layers[i];
+		const elm__matrix *all[] = { &l->q,    &l->k,  &l->v,	&l->out,
+					     &l->gate, &l->up, &l->down };
+
+		for (size_t j = 0; j < sizeof(all) / sizeof(*all); j++)
+			forms |= f->k->forms(all[j], f->n);
+	}
+	return forms & (ELM__FORM_BF16 | ELM__FORM_BF16_SPLIT) ? ROW_UNIT : 1;
 }
 
 static void find_tiles(elm__forward *f)
@@ -661,6 +679,7 @@ void elm__forward_run(elm__forward *f, const elm__row *rows, uint32_t n, float *
 	f->states = states;
 	f->residual = NULL;
 	f->observer = NULL;
+	f->unit = unit_for(f);
 	find_tiles(f);
 	elm__pool_run(f->pool, pass, f);
 }
@@ -673,6 +692,7 @@ void elm__forward_layer(elm__forward *f, const elm__row *rows, uint32_t n, uint3
 	f->layer = layer;
 	f->residual = residual;
 	f->observer = observer;
+	f->unit = unit_for(f);
 	find_tiles(f);
 	elm__pool_run(f->pool, pass_layer, f);
 }

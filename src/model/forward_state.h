@@ -7,7 +7,7 @@
 
 #include "model/forward.h"
 
-/* Rows are shared out in sixteens, because the forms of inputs are made in tiles of sixteen. */
+/* Rows that go through a step together, and the most in a tile of any form of inputs. */
 enum { ELM__ROW_UNIT = 16 };
 
 /* Where there are fewer tiles and key heads than would keep all members busy, long contexts are
@@ -64,6 +64,7 @@ struct elm__forward {
 	const elm__row *rows;
 	float *logits, *states;
 	uint32_t n, n_tiles, n_logits, n_states;
+	size_t unit;	 /* rows that are shared out together */
 	float *residual; /* of a pass through one layer, else NULL */
 	uint32_t layer;
 	const elm__observer *observer;
