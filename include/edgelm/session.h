@@ -21,7 +21,8 @@ typedef struct elm_session_options {
 			     for, at most 4096 */
 	uint32_t max_sequences; /* 0: 1 */
 	uint32_t batch;		/* rows that are computed together; longer steps are cut; 0: 512 */
-	elm_type kv_type;	/* ELM_TYPE_F32, F16 or Q8_0; elm_session_defaults sets F16 */
+	elm_type kv_type;	/* ELM_TYPE_F32, F16, Q8_0 (8 bits) or IQ4_NL (4 bits, rotated);
+				 * elm_session_defaults sets F16 */
 	uint32_t max_logits;	/* rows of a step that may ask for logits; 0: max_sequences */
 	uint32_t max_states;	/* rows of a step that may ask for their state; 0: none */
 	uint32_t threads;	/* 0: one per core that is worth using */

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "model/kv.h"
+
 const elm__field elm__fields[ELM__FIELDS] = {
 #define ELM__FIELD_ENTRY_(name, kind, extra) { #name, ELM__FIELD_##kind, extra },
 	ELM__FIELD_LIST(ELM__FIELD_ENTRY_)
@@ -28,7 +30,7 @@ static elm__field_value measured(bool known, double value)
 
 const char *elm__bench_kv_name(elm_type type)
 {
-	return type == ELM_TYPE_F32 ? "f32" : type == ELM_TYPE_F16 ? "f16" : "q8_0";
+	return type == ELM_TYPE_Q8_0 ? "q8_0" : elm__kv_type_name(type);
 }
 
 static void fill_program(elm__field_value *v, const elm__bench_report *report,

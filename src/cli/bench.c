@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/model_options.h"
 #include "cpu/cpu.h"
+#include "model/kv.h"
 
 typedef struct settings {
 	cli_list models, more_models;
@@ -48,7 +49,7 @@ static const cli_option test_options[] = {
 	{ "ubatch-size", 0, CLI_LIST(S, ubatch), "N", "tokens that are computed together",
 	  .default_text = "512", .alias = "-ub" },
 	{ "cache-type-k", 0, CLI_LIST(S, type_k), "TYPE",
-	  "types of cached keys and values: f32, f16, q8_0", .default_text = "f16",
+	  "types of cached keys and values: f32, f16, q8_0, int4", .default_text = "f16",
 	  .alias = "-ctk" },
 	{ "cache-type-v", 0, CLI_LIST(S, type_v), "TYPE",
 	  "types of values; only tests with the same type for both are made",
@@ -176,14 +177,18 @@ static int each_word(benchmark *b, const cli_list *texts,
 
 static int add_type(benchmark *b, const char *word, void *user)
 {
-	static const elm_type types[] = { ELM_TYPE_F32, ELM_TYPE_F16, ELM_TYPE_Q8_0 };
+	static const elm_type types[] = { ELM_TYPE_F32, ELM_TYPE_F16, ELM_TYPE_Q8_0,
+					  ELM_TYPE_IQ4_NL };
 	elm_error error = { 0 };
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (!strcmp(word, elm__bench_kv_name(types[i])))
+		if (!strcmp(word, elm__bench_kv_name(types[i])) ||
+		    !strcmp(word, elm__kv_type_name(types[i])))
 			return elm__numbers_add(user, types[i], &error) ? refuse(b->cli, &error) :
 									  CLI_DONE;
-	return cli_usage(b->cli, "\"%s\" is no type of cached keys and values: f32, f16, q8_0",
+	return cli_usage(b->cli,
+			 "\"%s\" is no type of cached keys and values: f32, f16, q8_0, "
+			 "int4",
 			 word);
 }
 

@@ -7,6 +7,8 @@
 #include "cli/commands.h"
 #include "cli/display.h"
 #include "cli/inspection.h"
+#include "cli/model_options.h"
+#include "model/kv.h"
 
 enum { TEXT_ELEMENTS = 8, SIZE_TEXT = 32, MAX_CONTEXT = 1 << 28, MAX_BATCH = 1 << 16 };
 
@@ -16,9 +18,6 @@ typedef struct settings {
 	int64_t context, batch;
 	int kv_type;
 } settings;
-
-static const char *const kv_type_names[] = { "f16", "f32", "q8_0", NULL };
-static const elm_type kv_types[] = { ELM_TYPE_F16, ELM_TYPE_F32, ELM_TYPE_Q8_0 };
 
 static const cli_option arguments[] = { { "MODEL", 0, CLI_FILE(settings, model), NULL,
 					  "the GGUF file, or the first of a split model",
@@ -36,7 +35,7 @@ static const cli_option options[] = {
 	{ "batch", 'b', CLI_INT(settings, batch), "N", "tokens that are computed together",
 	  .default_text = "512, or the context if that is less", .range = { 1, MAX_BATCH } },
 	{ "kv-type", 0, CLI_CHOICE(settings, kv_type), "TYPE", "type of cached keys and values",
-	  .choices = kv_type_names },
+	  .choices = cli_kv_type_names },
 	{ 0 }
 };
 
@@ -118,7 +117,7 @@ static void put_memory(elm__buf *out, const cli_inspection *in)
 	elm__buf_printf(out,
 			"\nMemory for a context of %u and a batch of %u, cache in %s (estimated)\n",
 			in->options.context, in->options.batch,
-			elm_type_get(in->options.kv_type)->name);
+			elm__kv_type_name(in->options.kv_type));
 	elm__buf_printf(out, "weights       %12s  mapped from the file, shared by processes\n",
 			bytes_text(m->weights, size));
 	if (m->packed)
@@ -217,7 +216,7 @@ static int run(cli_context *cli)
 
 	wanted.context = (uint32_t)s->context;
 	wanted.batch = (uint32_t)s->batch;
-	wanted.kv_type = kv_types[s->kv_type];
+	wanted.kv_type = cli_kv_type(s->kv_type);
 	status = cli_inspection_init(&inspection, s->model, &wanted, &error);
 	if (status == ELM_OK && s->hash)
 		status = hash_files(cli, &inspection, &error);
@@ -235,7 +234,7 @@ const cli_command cli_cmd_inspect = {
 		"It works for files that the engine cannot run, too, and says why it cannot. Long "
 		"arrays of the metadata are cut: to 8 elements, with --json to 32.",
 	.examples = "edgelm inspect model.gguf\n"
-		    "edgelm inspect model.gguf --ctx 32768 --kv-type q8_0\n"
+		    "edgelm inspect model.gguf --ctx 32768 --kv-type int8\n"
 		    "edgelm inspect model.gguf --tensors --metadata\n"
 		    "edgelm inspect model.gguf --hash --json",
 	.arguments = arguments,

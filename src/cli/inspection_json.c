@@ -2,6 +2,7 @@
 
 #include "cli/display.h"
 #include "cli/inspection.h"
+#include "model/kv.h"
 
 enum { JSON_ELEMENTS = 32 };
 
@@ -53,7 +54,7 @@ static json_t *memory_json(const cli_inspection *in)
 		return json_pack("{s:s}", "unavailable", in->no_memory.text);
 	return json_pack("{s:I, s:I, s:s, s:I, s:I, s:I, s:I, s:I}", "context",
 			 (json_int_t)in->options.context, "batch", (json_int_t)in->options.batch,
-			 "kv_type", elm_type_get(in->options.kv_type)->name, "weights",
+			 "kv_type", elm__kv_type_name(in->options.kv_type), "weights",
 			 (json_int_t)m->weights, "packed", (json_int_t)m->packed, "kv",
 			 (json_int_t)m->kv, "scratch", (json_int_t)m->scratch, "total",
 			 (json_int_t)m->total);

@@ -11,7 +11,16 @@
 #include "base/random.h"
 #include "base/text.h"
 
-static const char *const kv_types[] = { "f32", "f16", "q8_0", NULL };
+/* q8_0 is what llama.cpp calls int8. */
+const char *const cli_kv_type_names[] = { "f32", "f16", "int8", "int4", "q8_0", NULL };
+
+elm_type cli_kv_type(int index)
+{
+	static const elm_type types[] = { ELM_TYPE_F32, ELM_TYPE_F16, ELM_TYPE_Q8_0,
+					  ELM_TYPE_IQ4_NL, ELM_TYPE_Q8_0 };
+
+	return types[index];
+}
 
 const cli_option cli_model_options[] = {
 	{ "ctx", 'c', CLI_INT(cli_model_settings, context), "N",
@@ -23,7 +32,8 @@ const cli_option cli_model_options[] = {
 	  "prompt tokens that are computed together", .default_text = "512",
 	  .range = { 1, 65536 } },
 	{ "kv-type", 0, CLI_CHOICE(cli_model_settings, kv_type), "TYPE",
-	  "how keys and values are kept; q8_0 takes half the memory of f16", .choices = kv_types },
+	  "how keys and values are kept; int8 takes half the memory of f16, int4 a quarter",
+	  .choices = cli_kv_type_names },
 	{ "isa", 0, CLI_TEXT(cli_model_settings, isa), "TIER", "processor instructions to use",
 	  .default_text = "the best that this machine has" },
 	{ "engine", 0, CLI_FILE(cli_model_settings, engine_file), "FILE",
@@ -77,13 +87,12 @@ elm_model *cli_open_model(const cli_context *cli, const char *path,
 
 elm_session_options cli_session_options(const cli_model_settings *settings)
 {
-	static const elm_type types[] = { ELM_TYPE_F32, ELM_TYPE_F16, ELM_TYPE_Q8_0 };
 	elm_session_options options = elm_session_defaults();
 
 	options.context = (uint32_t)settings->context;
 	options.threads = (uint32_t)settings->threads;
 	options.batch = (uint32_t)settings->batch;
-	options.kv_type = types[settings->kv_type];
+	options.kv_type = cli_kv_type(settings->kv_type);
 	return options;
 }
 

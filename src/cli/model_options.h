@@ -9,7 +9,7 @@
 
 typedef struct cli_model_settings {
 	int64_t context, threads, batch;
-	int kv_type; /* index in cli_kv_types */
+	int kv_type; /* index in cli_kv_type_names */
 	const char *isa, *engine_file;
 	bool no_engine_cache;
 } cli_model_settings;
@@ -24,6 +24,10 @@ extern const cli_option cli_model_options[];
 /* Opens a model. On failure it has been reported and the result is NULL. */
 elm_model *cli_open_model(const cli_context *cli, const char *path,
 			  const cli_model_settings *settings);
+
+/* The choices of --kv-type, and the type that each stands for. */
+extern const char *const cli_kv_type_names[];
+elm_type cli_kv_type(int index);
 
 /* What the settings say; the rest is elm_session_defaults. */
 elm_session_options cli_session_options(const cli_model_settings *settings);

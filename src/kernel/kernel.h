@@ -112,7 +112,7 @@ typedef struct elm__attention {
 	uint32_t queries, group, head_dim;
 	uint32_t first_position, window; /* window 0: unlimited */
 	float scale, softcap;
-	elm_type kv_type; /* F32, F16 or Q8_0 */
+	elm_type kv_type; /* F32, F16, Q8_0 or IQ4_NL; see kv.h for what IQ4_NL wants */
 	const void *const *k_blocks;
 	const void *const *v_blocks;
 	/* Only positions in blocks [first_block, end_block) count; end_block 0: all. */
@@ -199,6 +199,11 @@ typedef struct elm__kernels {
 	void (*rope_split)(float *head, const float *cosine, const float *sine, size_t rotated);
 
 	/* --- attention --- */
+
+	/* Multiplies x with the Hadamard matrix in Sylvester's order, divided by the root of its
+	 * size, so that doing it twice changes nothing. The size is the largest power of two that
+	 * divides n; where that is not n itself, each such part of x is multiplied on its own. */
+	void (*hadamard)(float *x, size_t n);
 
 	/* Stores one token's key or value (head_dim floats) as row `slot` of a cache block. */
 	void (*kv_store)(elm_type kv_type, void *block, size_t slot, const float *x,

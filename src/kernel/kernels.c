@@ -65,7 +65,8 @@ void elm__kernels_init(elm__kernels *table, uint32_t mask)
 
 bool elm__kv_type_supported(elm_type kv_type)
 {
-	return kv_type == ELM_TYPE_F32 || kv_type == ELM_TYPE_F16 || kv_type == ELM_TYPE_Q8_0;
+	return kv_type == ELM_TYPE_F32 || kv_type == ELM_TYPE_F16 || kv_type == ELM_TYPE_Q8_0 ||
+	       kv_type == ELM_TYPE_IQ4_NL;
 }
 
 size_t elm__kv_block_bytes(elm_type kv_type, size_t head_dim)
@@ -78,7 +79,9 @@ size_t elm__kv_block_bytes(elm_type kv_type, size_t head_dim)
 	case ELM_TYPE_F16:
 		return elements * sizeof(uint16_t);
 	case ELM_TYPE_Q8_0:
-		return elements + ELM__KV_BLOCK * elm__kv_scales(head_dim) * sizeof(uint16_t);
+	case ELM_TYPE_IQ4_NL:
+		return ELM__KV_BLOCK * (elm__kv_code_bytes(kv_type, head_dim) +
+					elm__kv_groups(head_dim) * sizeof(uint16_t));
 	default:
 		return 0;
 	}

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/carve.h"
+#include "kernel/kv.h"
 #include "model/forward_state.h"
 
 enum { ROW_UNIT = ELM__ROW_UNIT, PARTS_EACH = ELM__PARTS_EACH, PART_BLOCKS = ELM__PART_BLOCKS };
@@ -239,6 +240,13 @@ static void rotate(const elm__forward *f, float *head, size_t row, int kind)
 		f->k->rope_interleaved(head, cosine, sine, f->hp->rotated);
 }
 
+/* What goes to the cache, or is compared with what is in it, in the form that its type wants. */
+static void prepare_head(const elm__forward *f, float *head)
+{
+	if (elm__kv_rotated(f->kv->type))
+		f->k->hadamard(head, f->hp->head_dim);
+}
+
 /* Bias, norm and rotation of queries and keys; keys and values go to the cache. One item is one
  * head of one row. */
 static void finish_heads(const member *me, uint32_t layer)
@@ -264,6 +272,7 @@ static void finish_heads(const member *me, uint32_t layer)
 			if (l->q_norm)
 				f->k->rms_norm(q, l->q_norm, f->hp->norm_epsilon, q, dim);
 			rotate(f, q, i, kind);
+			prepare_head(f, q);
 		} else if (h < s->heads + s->kv_heads) {
 			size_t g = h - s->heads;
 			float *k = f->key + i * kv_stride + g * dim;
@@ -272,6 +281,7 @@ static void finish_heads(const member *me, uint32_t layer)
 			if (l->k_norm)
 				f->k->rms_norm(k, l->k_norm, f->hp->norm_epsilon, k, dim);
 			rotate(f, k, i, kind);
+			prepare_head(f, k);
 			f->k->kv_store(f->kv->type, elm__kv_keys(f->kv, block, layer, (uint32_t)g),
 				       slot, k, dim);
 		} else {
@@ -279,6 +289,7 @@ static void finish_heads(const member *me, uint32_t layer)
 			float *v = f->value + i * kv_stride + g * dim;
 
 			add_bias(f, v, l->v_bias ? l->v_bias + g * dim : NULL, dim);
+			prepare_head(f, v);
 			f->k->kv_store(f->kv->type,
 				       elm__kv_values(f->kv, block, layer, (uint32_t)g), slot, v,
 				       dim);
@@ -339,15 +350,24 @@ static void attend_blocks(const member *me, const attention_item *it, elm__atten
 	f->k->attention(a);
 }
 
+/* Undoes what was done to the values. */
+static void restore_heads(const elm__forward *f, const elm__attention *a)
+{
+	if (!elm__kv_rotated(a->kv_type))
+		return;
+	for (size_t r = 0; r < (size_t)a->queries * a->group; r++)
+		f->k->hadamard(a->out + r / a->group * a->out_stride + r % a->group * a->head_dim,
+			       a->head_dim);
+}
+
 /* Computes one of `parts` parts of the context; whoever computes the last puts them together. */
 static void attend_part(const member *me, const attention_item *it, size_t part, size_t parts)
 {
 	const elm__forward *f = me->f;
-	elm__attention a = attention_of(me, it);
+	const elm__attention whole = attention_of(me, it);
+	elm__attention a = whole;
 	size_t dim = a.head_dim, length = it->end - it->begin, floats = f->part_rows * dim;
 	float *first = f->parts + it->place * floats, *lse = f->part_lse + it->place * f->part_rows;
-	float *out = a.out;
-	size_t stride = a.out_stride;
 
 	a.out = first + part * floats;
 	a.out_stride = a.group * dim;
@@ -359,7 +379,9 @@ static void attend_part(const member *me, const attention_item *it, size_t part,
 	atomic_store_explicit(it->done, 0, memory_order_relaxed);
 	for (size_t r = 0; r < (size_t)a.queries * a.group; r++)
 		elm__attention_merge(first + r * dim, floats, lse + r, f->part_rows, parts,
-				     out + r / a.group * stride + r % a.group * dim, dim);
+				     whole.out + r / a.group * whole.out_stride + r % a.group * dim,
+				     dim);
+	restore_heads(f, &whole);
 }
 
 static void attend(const member *me, uint32_t layer)
@@ -394,6 +416,7 @@ static void attend(const member *me, uint32_t layer)
 			elm__attention a = attention_of(me, &it);
 
 			attend_blocks(me, &it, &a, it.begin, it.end);
+			restore_heads(f, &a);
 		}
 	}
 }

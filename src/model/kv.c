@@ -5,6 +5,22 @@
 #include "base/alloc.h"
 #include "kernel/kernel.h"
 
+const char *elm__kv_type_name(elm_type type)
+{
+	switch (type) {
+	case ELM_TYPE_F32:
+		return "f32";
+	case ELM_TYPE_F16:
+		return "f16";
+	case ELM_TYPE_Q8_0:
+		return "int8";
+	case ELM_TYPE_IQ4_NL:
+		return "int4";
+	default:
+		return NULL;
+	}
+}
+
 elm_status elm__kv_init(elm__kv *kv, const elm__hparams *hp, elm_type type, elm__arena *arena,
 			elm_error *error)
 {
@@ -13,9 +29,10 @@ elm_status elm__kv_init(elm__kv *kv, const elm__hparams *hp, elm_type type, elm_
 
 	memset(kv, 0, sizeof(*kv));
 	if (!elm__kv_type_supported(type))
-		return elm_error_set(error, ELM_ERR_UNSUPPORTED,
-				     "a KV cache of type %s is not supported; use f32, f16 or q8_0",
-				     elm_type_get(type) ? elm_type_get(type)->name : "unknown");
+		return elm_error_set(
+			error, ELM_ERR_UNSUPPORTED,
+			"a KV cache of type %s is not supported; use f32, f16, int8 or int4",
+			elm_type_get(type) ? elm_type_get(type)->name : "unknown");
 	offset = elm__arena_calloc(arena, hp->layers, sizeof(*offset));
 	if (!offset)
 		return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory for the KV cache");

@@ -23,6 +23,9 @@ typedef struct elm__kv {
 ELM_NODISCARD elm_status elm__kv_init(elm__kv *kv, const elm__hparams *hp, elm_type type,
 				      elm__arena *arena, elm_error *error);
 
+/* What users call a type of cache: f32, f16, int8 and int4; NULL for others. */
+const char *elm__kv_type_name(elm_type type);
+
 static inline char *elm__kv_keys(const elm__kv *kv, uint32_t block, uint32_t layer, uint32_t head)
 {
 	return kv->base + block * kv->block_stride + kv->layer_offset[layer] +

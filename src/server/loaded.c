@@ -63,7 +63,7 @@ static elm_status check_room(const elm__load *load, uint64_t own, uint64_t weigh
 		return elm_error_set(error, ELM_ERR_NO_MEMORY,
 				     "this needs %s beside the weights, and %s are available; make "
 				     "--parallel, --ctx or --kv-memory smaller, or use --kv-type "
-				     "q8_0",
+				     "int8 or int4",
 				     elm__format_bytes(own, text, sizeof(text)), there);
 	elm__format_bytes(own + weights, text, sizeof(text));
 	if (others && own + weights + others > available)

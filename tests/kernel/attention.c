@@ -11,16 +11,51 @@
 #include "check.h"
 #include "cpu/cpu.h"
 #include "kernel/kv.h"
+#include "quant/blocks.h"
 #include "quant/half.h"
 
-static const elm_type kv_types[] = { ELM_TYPE_F32, ELM_TYPE_F16, ELM_TYPE_Q8_0 };
+static const elm_type kv_types[] = { ELM_TYPE_F32, ELM_TYPE_F16, ELM_TYPE_Q8_0, ELM_TYPE_IQ4_NL };
+static const int8_t levels[16] = ELM__IQ4_LEVELS;
+
+enum { KV_TYPES = sizeof(kv_types) / sizeof(kv_types[0]) };
+
+/* Every order of additions but Sylvester's would differ in the last bits. */
+static void check_hadamard(check *c)
+{
+	static const size_t dims[] = { 1, 7, 8, 16, 32, 40, 64, 80, 96, 112, 128, 256, 512 };
+
+	for (size_t t = 0; t < 40; t++) {
+		size_t dim = dims[t % 13];
+		float *want = guarded(dim * sizeof(float)), *got = guarded(dim * sizeof(float));
+		double before = 0, after = 0;
+
+		fill(c, want, dim, (int)random_below(c, FILLS));
+		memcpy(got, want, dim * sizeof(float));
+		for (size_t i = 0; i < dim; i++)
+			before += (double)got[i] * (double)got[i];
+		c->reference.hadamard(want, dim);
+		c->kernels.hadamard(got, dim);
+		for (size_t i = 0; i < dim; i++) {
+			after += (double)got[i] * (double)got[i];
+			if (got[i] != want[i])
+				fail(c, "head %zu: [%zu] is %g, not %g", dim, i, (double)got[i],
+				     (double)want[i]);
+		}
+		if (!(fabs(after - before) <= 1e-5 * before))
+			fail(c, "head %zu: the sum of squares is %g, was %g", dim, after, before);
+		if (!guard_intact(got, dim * sizeof(float)))
+			fail(c, "head %zu: writes behind the head", dim);
+		release(want);
+		release(got);
+	}
+}
 
 static void check_kv_store(check *c)
 {
 	static const size_t dims[] = { 8, 16, 32, 40, 64, 80, 96, 128, 256, 512 };
 
-	for (size_t t = 0; t < 120; t++) {
-		elm_type type = kv_types[t % 3];
+	for (size_t t = 0; t < 160; t++) {
+		elm_type type = kv_types[t % KV_TYPES];
 		size_t dim = dims[random_below(c, 10)], slot = random_below(c, ELM__KV_BLOCK);
 		size_t bytes = elm__kv_block_bytes(type, dim);
 		int kind = (int)random_below(c, FILLS);
@@ -47,12 +82,21 @@ static void check_kv_store(check *c)
 /* Element (slot, i) of a cache block. */
 static double cached(elm_type type, const void *block, size_t dim, size_t slot, size_t i)
 {
+	uint16_t scale;
+
 	if (type == ELM_TYPE_F32)
 		return ((const float *)block)[slot * dim + i];
 	if (type == ELM_TYPE_F16)
 		return elm__f16_to_f32(((const uint16_t *)block)[slot * dim + i]);
-	return (double)((const int8_t *)block)[slot * dim + i] *
-	       (double)elm__f16_to_f32(elm__kv_scale_row(block, dim, slot)[i / ELM__Q8_BLOCK]);
+	scale = elm__kv_scales(type, block, dim)[i / ELM__Q8_BLOCK * ELM__KV_BLOCK + slot];
+	if (type == ELM_TYPE_IQ4_NL) {
+		const uint8_t *row = (const uint8_t *)block + slot * ((dim + 31) / 32 * 16);
+		unsigned byte = row[i / 32 * 16 + i % 16];
+
+		return (double)levels[i % 32 < 16 ? byte % 16 : byte / 16] *
+		       (double)elm__f16_to_f32(scale);
+	}
+	return (double)((const int8_t *)block)[slot * dim + i] * (double)elm__f16_to_f32(scale);
 }
 
 typedef struct cache {
@@ -183,7 +227,7 @@ static void check_attention(check *c)
 					 .group = groups[random_below(c, 8)],
 					 .head_dim = dims[random_below(c, 8)],
 					 .first_position = (uint32_t)random_below(c, 150),
-					 .kv_type = kv_types[t % 3] };
+					 .kv_type = kv_types[t % KV_TYPES] };
 		double unit = c->kernels.features & ELM__CPU_AMX ? 0x1p-14 : 0x1p-20;
 		double *weights;
 		cache s;
@@ -193,7 +237,7 @@ static void check_attention(check *c)
 		shape.window = random_below(c, 3) ? 0 : 1 + (uint32_t)random_below(c, 90);
 		if (!random_below(c, 4))
 			shape.first_position = 0;
-		cache_init(&s, &c->kernels, c, &shape, t % 4 ? FILL_UNIFORM : FILL_SIGNS);
+		cache_init(&s, &c->kernels, c, &shape, t % 5 ? FILL_UNIFORM : FILL_SIGNS);
 		c->kernels.attention(&s.a);
 		weights = guarded((shape.first_position + shape.queries) * sizeof(double));
 		for (uint32_t i = 0; i < shape.queries; i++)
@@ -218,11 +262,11 @@ static void check_parts(check *c)
 	for (size_t t = 0; t < 24; t++) {
 		elm__attention shape = { .queries = t % 2 ? 1 : 1 + (uint32_t)random_below(c, 20),
 					 .group = 1 + (uint32_t)random_below(c, 9),
-					 .head_dim = t % 4 ? 64 : 96,
+					 .head_dim = t % 5 ? 64 : 96,
 					 .first_position = (uint32_t)random_below(c, 400),
 					 .window = t % 3 ? 0 : 1 + (uint32_t)random_below(c, 200),
 					 .scale = 0.125f,
-					 .kv_type = kv_types[t % 3] };
+					 .kv_type = kv_types[t % KV_TYPES] };
 		size_t rows = shape.queries * shape.group, dim = shape.head_dim, parts = 1;
 		double bound = c->kernels.features & ELM__CPU_AMX ? 0x1p-10 : 0x1p-16;
 		float *out, *lse, *merged = guarded(dim * sizeof(float));
@@ -292,15 +336,15 @@ static void time_attention(bench *b)
 	};
 	unsigned threads = elm__pool_count(b->pool);
 
-	for (size_t t = 0; t < 3 * sizeof(shapes) / sizeof(shapes[0]); t++) {
-		elm__attention shape = shapes[t / 3];
+	for (size_t t = 0; t < KV_TYPES * sizeof(shapes) / sizeof(shapes[0]); t++) {
+		elm__attention shape = shapes[t / KV_TYPES];
 		check c = { .random = 1 };
 		cache *caches = guarded(threads * sizeof(*caches));
 		attention_job job = { &b->kernels, caches };
 		double pairs = 0, bytes;
 		char name[96];
 
-		shape.kv_type = kv_types[t % 3];
+		shape.kv_type = kv_types[t % KV_TYPES];
 		shape.scale = 1 / sqrtf((float)shape.head_dim);
 		snprintf(name, sizeof(name), "attention %s q%u g%u d%u @%u",
 			 elm_type_get(shape.kv_type)->name, shape.queries, shape.group,
@@ -324,7 +368,8 @@ static void time_attention(bench *b)
 	}
 }
 
-const operation attention_operations[] = { { "kv_store", check_kv_store, NULL },
+const operation attention_operations[] = { { "hadamard", check_hadamard, NULL },
+					   { "kv_store", check_kv_store, NULL },
 					   { "attention", check_attention, time_attention },
 					   { "attention_parts", check_parts, NULL },
 					   { NULL, NULL, NULL } };

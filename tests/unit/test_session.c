@@ -150,7 +150,7 @@ static void test_batching_changes_nothing(void **state)
 enum { LONG = 1000, LONG_PARTS = 3 };
 
 /* The logits of the last token of LONG, which come in unequal steps, and of ten single ones. */
-static void long_logits(elm_model *model, unsigned threads, float *out)
+static void long_logits(elm_model *model, elm_type kv_type, unsigned threads, float *out)
 {
 	static const uint32_t ends[LONG_PARTS] = { 611, 650, LONG - 11 };
 	elm_session_options options = small();
@@ -161,6 +161,7 @@ static void long_logits(elm_model *model, unsigned threads, float *out)
 	for (int i = 0; i < LONG; i++)
 		tokens[i] = (i * 7919 + i / 50 + 13) % VOCABULARY;
 	options.context = LONG;
+	options.kv_type = kv_type;
 	options.threads = threads;
 	session = start(model, options);
 	for (int i = 0; i < LONG_PARTS + 11; i++) {
@@ -179,10 +180,11 @@ static void long_logits(elm_model *model, unsigned threads, float *out)
 /* With one key head, threads can only work together by sharing out the context. */
 static void test_long_contexts(void **state)
 {
-	static const char *const archs[] = { "llama", "gemma2" };
+	static const char *const archs[] = { "llama", "gemma2", "qwen3" };
 	static float one[(LONG_PARTS + 11) * VOCABULARY], more[(LONG_PARTS + 11) * VOCABULARY];
 
-	for (size_t a = 0; a < 2; a++) {
+	for (size_t a = 0; a < 3; a++) {
+		elm_type kv_type = a < 2 ? ELM_TYPE_F32 : ELM_TYPE_IQ4_NL;
 		elm_model_options options = { .isa = "scalar" };
 		tiny_model tiny = { .arch = archs[a], .kv_heads = 1, .context = 1024, .seed = 3 };
 		elm_error error = { 0 };
@@ -191,9 +193,9 @@ static void test_long_contexts(void **state)
 		tiny_model_write(&tiny, temp_path("long.gguf"));
 		if (elm_model_open(temp_path("long.gguf"), &options, &model, &error) != ELM_OK)
 			fail_msg("%s", error.text);
-		long_logits(model, 1, one);
+		long_logits(model, kv_type, 1, one);
 		for (unsigned threads = 2; threads <= 5; threads += 3) {
-			long_logits(model, threads, more);
+			long_logits(model, kv_type, threads, more);
 			for (int i = 0; i < LONG_PARTS + 11; i++)
 				assert_near(one + i * VOCABULARY, more + i * VOCABULARY, VOCABULARY,
 					    1e-11);
@@ -207,7 +209,7 @@ static void test_kv_types(void **state)
 {
 	elm_model *model = open_tiny("llama");
 	elm_session_options options = small();
-	float *exact, *half, *bytes;
+	float *exact, *half, *bytes, *nibbles;
 
 	options.kv_type = ELM_TYPE_F32;
 	exact = all_logits(model, options, TOKENS);
@@ -216,12 +218,17 @@ static void test_kv_types(void **state)
 	options.kv_type = ELM_TYPE_Q8_0;
 	bytes = all_logits(model, options, TOKENS);
 	assert_near(exact, half, (size_t)TOKENS * VOCABULARY, 1e-6);
+	options.kv_type = ELM_TYPE_IQ4_NL;
+	nibbles = all_logits(model, options, TOKENS);
 	assert_near(exact, bytes, (size_t)TOKENS * VOCABULARY, 2e-4);
+	assert_near(exact, nibbles, (size_t)TOKENS * VOCABULARY, 8e-2);
 	assert_memory_not_equal(exact, half, VOCABULARY * TOKENS * sizeof(float));
 	assert_memory_not_equal(half, bytes, VOCABULARY * TOKENS * sizeof(float));
 	free(exact);
 	free(half);
+	assert_memory_not_equal(bytes, nibbles, VOCABULARY * TOKENS * sizeof(float));
 	free(bytes);
+	free(nibbles);
 	elm_model_close(model);
 }
 

@@ -126,6 +126,20 @@ INLINE void vf_store_part(float *to, vf a, size_t n)
 		to[i] = all[i];
 }
 
+/* The levels of LANES codes, in the upper or the lower halves of bytes, times the scale. */
+INLINE vf vf_levels(const int8_t table[16], const uint8_t *from, bool upper, vf scale)
+{
+	uint32_t four;
+	uint8x8_t codes;
+
+	memcpy(&four, from, sizeof(four));
+	codes = vcreate_u8(upper ? four >> 4 : four);
+	codes = vand_u8(codes, vdup_n_u8(15));
+	return vmulq_f32(
+		vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vqtbl1_s8(vld1q_s8(table), codes))))),
+		scale);
+}
+
 /* LANES halves as floats. */
 INLINE vf vf_half(const uint8_t *from)
 {
@@ -260,6 +274,15 @@ INLINE vf vf_sums(const float *from)
 	vf high = vpaddq_f32(vf_load(from + 2 * LANES), vf_load(from + 3 * LANES));
 
 	return vpaddq_f32(low, high);
+}
+
+/* Each pair (a, b) of lanes that are `distance` apart becomes (a + b, a - b). */
+INLINE vf vf_butterfly(vf x, int distance)
+{
+	const vf near = { 1, -1, 1, -1 }, far = { 1, 1, -1, -1 };
+
+	return distance == 1 ? vfmaq_f32(vrev64q_f32(x), x, near) :
+			       vfmaq_f32(vextq_f32(x, x, 2), x, far);
 }
 
 /* Pairs (a, b) turned to (a c - b s, a s + b c). */

@@ -7,7 +7,10 @@
 
 #include "kernel/kv.h"
 #include "kernel/ref/ref.h"
+#include "quant/blocks.h"
 #include "quant/half.h"
+
+static const int8_t levels[16] = ELM__IQ4_LEVELS;
 
 /* Row `slot` of a cache block as floats. */
 static void load_row(elm_type type, const void *block, size_t slot, float *out, size_t n)
@@ -19,13 +22,63 @@ static void load_row(elm_type type, const void *block, size_t slot, float *out, 
 
 		for (size_t i = 0; i < n; i++)
 			out[i] = elm__f16_to_f32(row[i]);
+	} else if (type == ELM_TYPE_IQ4_NL) {
+		const uint8_t *row = (const uint8_t *)block + slot * elm__kv_code_bytes(type, n);
+		const uint16_t *scales = elm__kv_scales(type, block, n) + slot;
+
+		for (size_t i = 0; i < n; i++) {
+			size_t group = i / ELM__Q8_BLOCK, at = i % ELM__KV_GROUP_CODES;
+			unsigned pair = row[group * ELM__KV_GROUP_CODES + at];
+			bool upper = i % ELM__Q8_BLOCK >= ELM__KV_GROUP_CODES;
+
+			out[i] = (float)levels[upper ? pair >> 4 : pair & 15] *
+				 elm__f16_to_f32(scales[group * ELM__KV_BLOCK]);
+		}
 	} else {
 		const int8_t *row = (const int8_t *)block + slot * n;
-		const uint16_t *scale = elm__kv_scale_row(block, n, slot);
+		const uint16_t *scales = elm__kv_scales(type, block, n) + slot;
 
 		for (size_t i = 0; i < n; i++)
-			out[i] = (float)row[i] * elm__f16_to_f32(scale[i / ELM__Q8_BLOCK]);
+			out[i] = (float)row[i] *
+				 elm__f16_to_f32(scales[i / ELM__Q8_BLOCK * ELM__KV_BLOCK]);
 	}
+}
+
+/* Up to 32 elements as Q8_0; returns the scale. */
+static float store_bytes(int8_t *to, const float *x, size_t n)
+{
+	float largest = 0, inverse;
+
+	for (size_t i = 0; i < n; i++)
+		largest = fmaxf(largest, fabsf(x[i]));
+	inverse = largest > 0 ? 127.0f / largest : 0;
+	for (size_t i = 0; i < n; i++)
+		to[i] = (int8_t)rintf(x[i] * inverse);
+	return largest / 127.0f;
+}
+
+/* Up to 32 elements as IQ4_NL; returns the scale. */
+static float store_nibbles(uint8_t to[ELM__KV_GROUP_CODES], const float *x, size_t n)
+{
+	float most = 0, least = 0, extreme, inverse;
+
+	memset(to, 0, ELM__KV_GROUP_CODES);
+	for (size_t i = 0; i < n; i++) {
+		most = fmaxf(most, x[i]);
+		least = fminf(least, x[i]);
+	}
+	extreme = most >= -least ? most : least;
+	inverse = extreme != 0 ? -127.0f / extreme : 0;
+	for (size_t i = 0; i < n; i++) {
+		float value = x[i] * inverse;
+		unsigned code = 0;
+
+		while (code < 15 && value > (float)(levels[code] + levels[code + 1]) / 2)
+			code++;
+		to[i % ELM__KV_GROUP_CODES] |=
+			(uint8_t)(i < ELM__KV_GROUP_CODES ? code : code << 4);
+	}
+	return extreme / -127.0f;
 }
 
 void elm__ref_kv_store(elm_type type, void *block, size_t slot, const float *x, size_t n)
@@ -38,21 +91,37 @@ void elm__ref_kv_store(elm_type type, void *block, size_t slot, const float *x, 
 		for (size_t i = 0; i < n; i++)
 			row[i] = elm__f32_to_f16(x[i]);
 	} else {
-		int8_t *row = (int8_t *)block + slot * n;
-		uint16_t *scale = (uint16_t *)elm__kv_scale_row(block, n, slot);
+		char *row = (char *)block + slot * elm__kv_code_bytes(type, n);
+		uint16_t *scale = elm__kv_scales(type, block, n) + slot;
 
-		for (size_t begin = 0; begin < n; begin += ELM__Q8_BLOCK) {
-			size_t end = begin + ELM__Q8_BLOCK < n ? begin + ELM__Q8_BLOCK : n;
-			float largest = 0, inverse;
+		for (size_t at = 0; at < n; at += ELM__Q8_BLOCK, scale += ELM__KV_BLOCK) {
+			size_t part = n - at < ELM__Q8_BLOCK ? n - at : ELM__Q8_BLOCK;
+			float value;
 
-			for (size_t i = begin; i < end; i++)
-				largest = fmaxf(largest, fabsf(x[i]));
-			inverse = largest > 0 ? 127.0f / largest : 0;
-			scale[begin / ELM__Q8_BLOCK] = elm__f32_to_f16(largest / 127.0f);
-			for (size_t i = begin; i < end; i++)
-				row[i] = (int8_t)rintf(x[i] * inverse);
+			if (type == ELM_TYPE_IQ4_NL)
+				value = store_nibbles((uint8_t *)row + at / 2, x + at, part);
+			else
+				value = store_bytes((int8_t *)row + at, x + at, part);
+			*scale = elm__f32_to_f16(value);
 		}
 	}
+}
+
+void elm__ref_hadamard(float *x, size_t n)
+{
+	size_t size = n & (~n + 1);
+	float scale = 1 / sqrtf((float)size);
+
+	for (size_t distance = 1; distance < size; distance *= 2)
+		for (size_t i = 0; i < n; i++)
+			if (!(i & distance)) {
+				float a = x[i], b = x[i + distance];
+
+				x[i] = a + b;
+				x[i + distance] = a - b;
+			}
+	for (size_t i = 0; i < n; i++)
+		x[i] *= scale;
 }
 
 /* One query head over the positions [begin, end). Returns the logarithm of the sum of exponentials.
@@ -149,6 +218,7 @@ static size_t attention_scratch(size_t queries, size_t group, size_t head_dim)
 
 void elm__ref_attention_init(elm__kernels *table)
 {
+	table->hadamard = elm__ref_hadamard;
 	table->kv_store = elm__ref_kv_store;
 	table->attention = elm__ref_attention;
 	table->attention_scratch = attention_scratch;

@@ -17,6 +17,7 @@ void elm__ref_training_init(elm__kernels *table);
 void elm__ref_quantize(elm__activations *x, unsigned form, size_t block, size_t row);
 
 void elm__ref_attention(const elm__attention *a);
+void elm__ref_hadamard(float *x, size_t n);
 void elm__ref_kv_store(elm_type kv_type, void *block, size_t slot, const float *x, size_t head_dim);
 
 #endif

@@ -25,6 +25,7 @@
 #include "kernel/x86/amx.h"
 #include "kernel/x86/amx_convert.h"
 #include "kernel/x86/amx_tile.h"
+#include "quant/blocks.h"
 
 enum {
 	LANES = 16,
@@ -87,6 +88,17 @@ static size_t divide_up(size_t n, size_t unit)
  * keys and queries have the same, and this one takes no shuffling.
  */
 
+static const int8_t iq4_levels[16] = ELM__IQ4_LEVELS;
+
+/* The scale of elements [at, at + 32) of row t of a cache block. */
+AMX_INLINE __m512 scale_of(elm_type type, const void *block, size_t dim, size_t t, size_t at)
+{
+	const uint16_t *scales = elm__kv_scales(type, block, dim);
+	uint16_t half = scales[at / ELM__Q8_BLOCK * TOKENS + t];
+
+	return _mm512_cvtph_ps(_mm256_set1_epi16((short)half));
+}
+
 /* Elements [at, at + 32) of row t of a cache block; zeros past the head's end. */
 AMX_INLINE void load_cached(elm_type type, const void *block, size_t dim, size_t t, size_t at,
 			    __m512 *first, __m512 *second)
@@ -105,10 +117,20 @@ AMX_INLINE void load_cached(elm_type type, const void *block, size_t dim, size_t
 
 		*first = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask0, row));
 		*second = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask1, row + 16));
+	} else if (type == ELM_TYPE_IQ4_NL) {
+		const char *row = (const char *)block + t * elm__kv_code_bytes(type, dim) + at / 2;
+		__m512 scale = scale_of(type, block, dim, t, at), levels;
+		__m512i codes = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)row));
+
+		levels = _mm512_cvtepi32_ps(
+			_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)iq4_levels)));
+		*first = _mm512_maskz_permutexvar_ps(mask0, codes, levels);
+		*second = _mm512_maskz_permutexvar_ps(mask1, _mm512_srli_epi32(codes, 4), levels);
+		*first = _mm512_mul_ps(*first, scale);
+		*second = _mm512_mul_ps(*second, scale);
 	} else {
 		const int8_t *row = (const int8_t *)block + i;
-		uint16_t half = elm__kv_scale_row(block, dim, t)[at / ELM__Q8_BLOCK];
-		__m512 scale = _mm512_cvtph_ps(_mm256_set1_epi16((short)half));
+		__m512 scale = scale_of(type, block, dim, t, at);
 		__m512i low = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask0, row));
 		__m512i high = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask1, row + 16));
 
@@ -177,8 +199,10 @@ static void load_block_keys(const work *w, size_t index)
 		load_keys(w, ELM_TYPE_F32, block);
 	else if (w->a->kv_type == ELM_TYPE_F16)
 		load_keys(w, ELM_TYPE_F16, block);
-	else
+	else if (w->a->kv_type == ELM_TYPE_Q8_0)
 		load_keys(w, ELM_TYPE_Q8_0, block);
+	else
+		load_keys(w, ELM_TYPE_IQ4_NL, block);
 }
 
 static void load_block_values(const work *w, size_t index)
@@ -191,8 +215,10 @@ static void load_block_values(const work *w, size_t index)
 		load_values(w, ELM_TYPE_F32, block, n);
 	else if (w->a->kv_type == ELM_TYPE_F16)
 		load_values(w, ELM_TYPE_F16, block, n);
-	else
+	else if (w->a->kv_type == ELM_TYPE_Q8_0)
 		load_values(w, ELM_TYPE_Q8_0, block, n);
+	else
+		load_values(w, ELM_TYPE_IQ4_NL, block, n);
 }
 
 /* Says where the rows of a batch are; `n` of them, with padding, from row `base` of the call on. */

@@ -13,11 +13,13 @@
 
 #include "kernel/kv.h"
 #include "kernel/ref/ref.h"
+#include "quant/blocks.h"
 
 enum {
 	MAX_ROWS = LANES == 16 ? 8 : 4, /* as many sums as there are registers for */
 	TOKENS = ELM__KV_BLOCK,
-	MAX_SCALES = TOKENS * ELM__MAX_HEAD_DIM / ELM__Q8_BLOCK
+	GROUP = ELM__Q8_BLOCK, /* elements of a token that share a scale */
+	MAX_GROUPS = ELM__MAX_HEAD_DIM / GROUP
 };
 
 /* What a call works with; lies at the beginning of its scratch memory. */
@@ -25,7 +27,9 @@ typedef struct work {
 	float products[MAX_ROWS * TOKENS * LANES]; /* not yet summed over the lanes */
 	float weights[MAX_ROWS * TOKENS];	   /* scores, then their exponentials */
 	float factor[MAX_ROWS];			   /* that the results so far are rescaled by */
-	float k_scales[MAX_SCALES], v_scales[MAX_SCALES];
+	/* Of types with scales: */
+	float k_scales[MAX_GROUPS * TOKENS], v_scales[MAX_GROUPS * TOKENS];
+	float scaled[MAX_GROUPS * MAX_ROWS * TOKENS]; /* weights times scales of values */
 } work;
 
 /* Rows [row, row + n) against the cache block `index`. */
@@ -40,62 +44,95 @@ typedef struct step {
 	size_t begin, end; /* tokens of the block that any of the rows sees */
 } step;
 
-/* A vector of elements of row t of a block. Scales are one per token and 32 elements. */
-INLINE vf element(elm_type type, const void *block, const float *scales, size_t dim, size_t t,
-		  size_t at)
+static const int8_t iq4_levels[16] = ELM__IQ4_LEVELS;
+
+INLINE bool has_scales(elm_type type)
 {
+	return type == ELM_TYPE_Q8_0 || type == ELM_TYPE_IQ4_NL;
+}
+
+/* A vector of elements of row t of a block, times `scale` in types that have scales. `phase` is at
+ * % 32, for the compiler to know where it can. */
+INLINE vf element(elm_type type, const void *block, size_t dim, size_t t, size_t at, size_t phase,
+		  vf scale)
+{
+	const uint8_t *bytes = block;
 	size_t i = t * dim + at;
 
 	if (type == ELM_TYPE_F32)
 		return vf_load((const float *)block + i);
 	if (type == ELM_TYPE_F16)
-		return vf_half((const uint8_t *)block + 2 * i);
-	return vf_mul(vf_from_int(vi_widen_s8((const uint8_t *)block + i)),
-		      vf_set(scales[t * elm__kv_scales(dim) + at / ELM__Q8_BLOCK]));
+		return vf_half(bytes + 2 * i);
+	if (type == ELM_TYPE_Q8_0)
+		return vf_mul(vf_from_int(vi_widen_s8(bytes + i)), scale);
+	bytes += t * elm__kv_code_bytes(type, dim) + (at - phase) / 2;
+	return vf_levels(iq4_levels, bytes + phase % ELM__KV_GROUP_CODES,
+			 phase >= ELM__KV_GROUP_CODES, scale);
+}
+
+/* The sums of the products of two keys with some rows of queries. */
+typedef struct key_sums {
+	vf of[2][MAX_ROWS];
+} key_sums;
+
+/* Adds the products of elements [at, at + LANES) of the keys of tokens t and t + 1. */
+INLINE void multiply_elements(const step *s, elm_type type, size_t rows, size_t t, size_t at,
+			      size_t phase, key_sums *sums)
+{
+	const void *keys = s->a->k_blocks[s->index];
+	const float *const *query = s->query + s->row;
+	size_t dim = s->a->head_dim;
+	const float *scales = s->w->k_scales + at / GROUP * TOKENS + t;
+	vf first = element(type, keys, dim, t, at, phase, vf_set(scales[0]));
+	vf second = element(type, keys, dim, t + 1, at, phase, vf_set(scales[1]));
+
+	for (size_t r = 0; r < rows; r++) {
+		vf q = vf_load(query[r] + at);
+
+		sums->of[0][r] = vf_fma(first, q, sums->of[0][r]);
+		sums->of[1][r] = vf_fma(second, q, sums->of[1][r]);
+	}
 }
 
 /* Products of the queries with the keys of two tokens at a time. */
 INLINE void multiply_keys(const step *s, elm_type type, size_t rows)
 {
-	const void *keys = s->a->k_blocks[s->index];
-	const float *const *query = s->query + s->row, *scales = s->w->k_scales;
 	size_t dim = s->a->head_dim;
 
 	for (size_t t = s->begin & ~(size_t)1; t < s->end; t += 2) {
-		vf sum[2][MAX_ROWS];
+		size_t at = 0;
+		key_sums sums;
 
 		for (size_t r = 0; r < rows; r++)
-			sum[0][r] = sum[1][r] = vf_set(0);
-		for (size_t at = 0; at < dim; at += LANES) {
-			vf first = element(type, keys, scales, dim, t, at);
-			vf second = element(type, keys, scales, dim, t + 1, at);
-
-			for (size_t r = 0; r < rows; r++) {
-				vf q = vf_load(query[r] + at);
-
-				sum[0][r] = vf_fma(first, q, sum[0][r]);
-				sum[1][r] = vf_fma(second, q, sum[1][r]);
-			}
-		}
+			sums.of[0][r] = sums.of[1][r] = vf_set(0);
+		for (; at + GROUP <= dim; at += GROUP)
+			for (size_t phase = 0; phase < GROUP; phase += LANES)
+				multiply_elements(s, type, rows, t, at + phase, phase, &sums);
+		for (; at < dim; at += LANES)
+			multiply_elements(s, type, rows, t, at, at % GROUP, &sums);
 		for (size_t r = 0; r < rows; r++) {
 			float *to = s->w->products + (r * TOKENS + t) * LANES;
 
-			vf_store(to, sum[0][r]);
-			vf_store(to + LANES, sum[1][r]);
+			vf_store(to, sums.of[0][r]);
+			vf_store(to + LANES, sums.of[1][r]);
 		}
 	}
 }
 
-/* Adds the weighted values of the block to `count` vectors of the rescaled results, from `at` on.
- */
-INLINE void add_values(const step *s, elm_type type, size_t rows, size_t count, size_t at)
+/* Adds the weighted values of the block to `count` vectors of the rescaled results, from `at` on;
+ * phase is at % 32. */
+INLINE void add_values(const step *s, elm_type type, size_t rows, size_t count, size_t at,
+		       size_t phase)
 {
 	const void *values = s->a->v_blocks[s->index];
-	const float *scales = s->w->v_scales;
+	const float *factors = s->w->weights;
+	const size_t next = has_scales(type) ? MAX_ROWS * TOKENS : 0; /* weights for a group */
 	float *const *out = s->out + s->row;
 	size_t dim = s->a->head_dim;
 	vf sum[MAX_ROWS][4];
 
+	if (has_scales(type))
+		factors = s->w->scaled + at / GROUP * next;
 	for (size_t r = 0; r < rows; r++)
 		for (size_t c = 0; c < count; c++)
 			sum[r][c] =
@@ -104,13 +141,15 @@ INLINE void add_values(const step *s, elm_type type, size_t rows, size_t count, 
 		vf value[4];
 
 		for (size_t c = 0; c < count; c++)
-			value[c] = element(type, values, scales, dim, t, at + c * LANES);
-		for (size_t r = 0; r < rows; r++) {
-			vf weight = vf_set(s->w->weights[r * TOKENS + t]);
+			value[c] = element(type, values, dim, t, at + c * LANES,
+					   (phase + c * LANES) % GROUP, vf_set(1));
+		for (size_t r = 0; r < rows; r++)
+			for (size_t c = 0; c < count; c++) {
+				size_t group = (phase + c * LANES) / GROUP;
+				vf weight = vf_set(factors[group * next + r * TOKENS + t]);
 
-			for (size_t c = 0; c < count; c++)
 				sum[r][c] = vf_fma(weight, value[c], sum[r][c]);
-		}
+			}
 	}
 	for (size_t r = 0; r < rows; r++)
 		for (size_t c = 0; c < count; c++)
@@ -120,12 +159,14 @@ INLINE void add_values(const step *s, elm_type type, size_t rows, size_t count, 
 INLINE void add_all_values(const step *s, elm_type type, size_t rows)
 {
 	const size_t wide = rows == 8 ? 2 : LANES < 16 && rows == 4 ? 2 : 4;
+	const size_t span = wide * LANES, unit = span > GROUP ? span : GROUP;
 	size_t at = 0, dim = s->a->head_dim;
 
-	for (; at + wide * LANES <= dim; at += wide * LANES)
-		add_values(s, type, rows, wide, at);
+	for (; at + unit <= dim; at += unit)
+		for (size_t phase = 0; phase < unit; phase += span)
+			add_values(s, type, rows, wide, at + phase, phase);
 	for (; at < dim; at += LANES)
-		add_values(s, type, rows, 1, at);
+		add_values(s, type, rows, 1, at, at % GROUP);
 }
 
 /* The tokens of block `index` that row `row` sees: [*begin, *end). */
@@ -138,8 +179,9 @@ INLINE void visible(const elm__attention *a, size_t row, size_t index, size_t *b
 	*end = position < first ? 0 : position - first < TOKENS ? position - first + 1 : TOKENS;
 }
 
-/* Turns the products of row r of the step into weights, and keeps its maximum and sum. */
-static void weigh(const step *s, size_t r)
+/* Turns the products of row r of the step into weights, and keeps its maximum and sum. Where values
+ * have scales, there are weights for each of the `groups` of elements that share them. */
+static void weigh(const step *s, size_t r, size_t groups)
 {
 	static const float order[TOKENS] = { 0,	 1,  2,	 3,  4,	 5,  6,	 7,  8,	 9,  10,
 					     11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
@@ -177,15 +219,20 @@ static void weigh(const step *s, size_t r)
 
 		sum = vf_add(sum, weight);
 		vf_store(to + t, weight);
+		for (size_t g = 0; g < groups; g++)
+			vf_store(s->w->scaled + (g * MAX_ROWS + r) * TOKENS + t,
+				 vf_mul(weight, vf_load(s->w->v_scales + g * TOKENS + t)));
 	}
 	s->sum[s->row + r] = s->sum[s->row + r] * s->w->factor[r] + vf_sum(sum);
 }
 
 INLINE void run_step(const step *s, elm_type type, size_t rows)
 {
+	size_t groups = has_scales(type) ? elm__kv_groups(s->a->head_dim) : 0;
+
 	multiply_keys(s, type, rows);
 	for (size_t r = 0; r < rows; r++)
-		weigh(s, r);
+		weigh(s, r, groups);
 	add_all_values(s, type, rows);
 }
 
@@ -221,12 +268,17 @@ static void run_q8_0(const step *s)
 	run_rows(s, ELM_TYPE_Q8_0);
 }
 
-/* The scales of a Q8_0 block as floats. */
-static void widen_scales(const void *block, size_t dim, float *out)
+static void run_iq4(const step *s)
 {
-	const uint8_t *scales = (const uint8_t *)elm__kv_scale_row(block, dim, 0);
+	run_rows(s, ELM_TYPE_IQ4_NL);
+}
 
-	for (size_t i = 0; i < TOKENS * elm__kv_scales(dim); i += LANES)
+/* The scales of a block as floats. */
+static void widen_scales(elm_type type, const void *block, size_t dim, float *out)
+{
+	const uint8_t *scales = (const uint8_t *)elm__kv_scales(type, block, dim);
+
+	for (size_t i = 0; i < TOKENS * elm__kv_groups(dim); i += LANES)
 		vf_store(out + i, vf_half(scales + 2 * i));
 }
 
@@ -235,9 +287,9 @@ static void run_block(step *s, size_t rows)
 {
 	const elm__attention *a = s->a;
 
-	if (a->kv_type == ELM_TYPE_Q8_0) {
-		widen_scales(a->k_blocks[s->index], a->head_dim, s->w->k_scales);
-		widen_scales(a->v_blocks[s->index], a->head_dim, s->w->v_scales);
+	if (has_scales(a->kv_type)) {
+		widen_scales(a->kv_type, a->k_blocks[s->index], a->head_dim, s->w->k_scales);
+		widen_scales(a->kv_type, a->v_blocks[s->index], a->head_dim, s->w->v_scales);
 	}
 	for (s->row = 0; s->row < rows; s->row += s->n) {
 		size_t unused;
@@ -252,8 +304,10 @@ static void run_block(step *s, size_t rows)
 			run_f32(s);
 		else if (a->kv_type == ELM_TYPE_F16)
 			run_f16(s);
-		else
+		else if (a->kv_type == ELM_TYPE_Q8_0)
 			run_q8_0(s);
+		else
+			run_iq4(s);
 	}
 }
 

@@ -130,6 +130,17 @@ INLINE vi vi_from_bits(vf a)
 	return _mm256_castps_si256(a);
 }
 
+/* The levels of LANES codes, in the upper or the lower halves of bytes, times the scale. */
+INLINE vf vf_levels(const int8_t table[16], const uint8_t *from, bool upper, vf scale)
+{
+	__m128i levels = _mm_loadu_si128((const __m128i *)(const void *)table);
+	__m128i codes = _mm_loadl_epi64((const __m128i *)(const void *)from);
+
+	codes = _mm_and_si128(upper ? _mm_srli_epi16(codes, 4) : codes, _mm_set1_epi8(15));
+	return _mm256_mul_ps(vf_from_int(_mm256_cvtepi8_epi32(_mm_shuffle_epi8(levels, codes))),
+			     scale);
+}
+
 /* LANES halves as floats. */
 INLINE vf vf_half(const uint8_t *from)
 {
@@ -392,6 +403,18 @@ INLINE vf vf_load_twice(const float *from)
 	const vi pairs = _mm256_set_epi32(3, 3, 2, 2, 1, 1, 0, 0);
 
 	return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(from)), pairs);
+}
+
+/* Each pair (a, b) of lanes that are `distance` apart becomes (a + b, a - b). */
+INLINE vf vf_butterfly(vf x, int distance)
+{
+	const vi lane = _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0);
+	vi apart = vi_set32(distance);
+	vi second = _mm256_cmpeq_epi32(vi_and(lane, apart), apart);
+	vf other = _mm256_permutevar8x32_ps(x, vi_xor(lane, apart));
+	vf turned = vf_from_bits(vi_and(second, vi_set32(INT32_MIN)));
+
+	return _mm256_add_ps(other, _mm256_xor_ps(x, turned));
 }
 
 /* Pairs (a, b) turned to (a c - b s, a s + b c). */

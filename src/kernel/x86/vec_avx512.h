@@ -123,6 +123,16 @@ INLINE vi vi_from_bits(vf a)
 	return _mm512_castps_si512(a);
 }
 
+/* The levels of LANES codes, in the upper or the lower halves of bytes, times the scale. */
+INLINE vf vf_levels(const int8_t table[16], const uint8_t *from, bool upper, vf scale)
+{
+	vi levels = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)table));
+	vi codes = vi_widen_u8(from); /* the permutation looks at the lowest four bits */
+
+	return _mm512_permutexvar_ps(upper ? vi_right32(codes, 4) : codes,
+				     _mm512_mul_ps(_mm512_cvtepi32_ps(levels), scale));
+}
+
 /* LANES halves as floats. */
 INLINE vf vf_half(const uint8_t *from)
 {
@@ -344,6 +354,17 @@ INLINE vf vf_load_twice(const float *from)
 	const vi pairs = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
 
 	return _mm512_permutexvar_ps(pairs, _mm512_castps256_ps512(_mm256_loadu_ps(from)));
+}
+
+/* Each pair (a, b) of lanes that are `distance` apart becomes (a + b, a - b). */
+INLINE vf vf_butterfly(vf x, int distance)
+{
+	const vi lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+	vi apart = vi_set32(distance);
+	vf other = _mm512_permutexvar_ps(vi_xor(lane, apart), x);
+
+	return _mm512_mask_sub_ps(_mm512_add_ps(x, other), _mm512_test_epi32_mask(lane, apart),
+				  other, x);
 }
 
 /* Pairs (a, b) turned to (a c - b s, a s + b c). */

@@ -129,6 +129,18 @@ INLINE vi vi_from_bits(vf a)
 	return _mm_castps_si128(a);
 }
 
+/* The levels of LANES codes, in the upper or the lower halves of bytes, times the scale. */
+INLINE vf vf_levels(const int8_t table[16], const uint8_t *from, bool upper, vf scale)
+{
+	vi levels = vi_load(table), codes;
+	int32_t four;
+
+	memcpy(&four, from, sizeof(four));
+	codes = _mm_cvtsi32_si128(upper ? four >> 4 : four);
+	codes = _mm_and_si128(codes, _mm_set1_epi8(15));
+	return _mm_mul_ps(vf_from_int(_mm_cvtepi8_epi32(_mm_shuffle_epi8(levels, codes))), scale);
+}
+
 /* LANES halves as floats: moved to the exponent of a float, which is then 112 too small; scaling
  * also puts subnormals right. Infinities and NaN get the largest exponent. */
 INLINE vf vf_half(const uint8_t *from)
@@ -377,6 +389,18 @@ INLINE vf vf_load_twice(const float *from)
 	vf two = _mm_castpd_ps(_mm_load_sd((const double *)(const void *)from));
 
 	return _mm_unpacklo_ps(two, two);
+}
+
+/* Each pair (a, b) of lanes that are `distance` apart becomes (a + b, a - b). */
+INLINE vf vf_butterfly(vf x, int distance)
+{
+	const vi lane = _mm_set_epi32(3, 2, 1, 0);
+	vi apart = vi_set32(distance);
+	vi second = _mm_cmpeq_epi32(vi_and(lane, apart), apart);
+	vf other = distance == 1 ? _mm_shuffle_ps(x, x, 0xb1) : _mm_shuffle_ps(x, x, 0x4e);
+	vf turned = vf_from_bits(vi_and(second, vi_set32(INT32_MIN)));
+
+	return _mm_add_ps(other, _mm_xor_ps(x, turned));
 }
 
 /* Pairs (a, b) turned to (a c - b s, a s + b c). */

@@ -10,6 +10,7 @@
 
 #include "kernel/kv.h"
 #include "kernel/ref/ref.h"
+#include "quant/blocks.h"
 #include "quant/half.h"
 
 /* n >= 1 floats, or a whole vector where there are more; missing ones are 0. */
@@ -272,10 +273,37 @@ static void store_halves(uint16_t *to, const float *x, size_t n)
 		to[i] = elm__f32_to_f16(x[i]);
 }
 
-/* A row of the cache that is made of whole blocks. */
-static void store_q8(int8_t *row, uint16_t *scales, const float *x, size_t n)
+static void hadamard(float *x, size_t n)
 {
-	for (size_t done = 0; done < n; done += ELM__Q8_BLOCK) {
+	size_t size = n & (~n + 1);
+	float scale = 1 / sqrtf((float)size);
+
+	if (size < LANES) {
+		elm__ref_hadamard(x, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i += LANES) {
+		vf value = vf_load(x + i);
+
+		for (int distance = 1; distance < LANES; distance *= 2)
+			value = vf_butterfly(value, distance);
+		vf_store(x + i, value);
+	}
+	for (size_t distance = LANES; distance < size; distance *= 2)
+		for (size_t i = 0; i < n; i += (i + LANES) & distance ? distance + LANES : LANES) {
+			vf a = vf_load(x + i), b = vf_load(x + i + distance);
+
+			vf_store(x + i, vf_add(a, b));
+			vf_store(x + i + distance, vf_sub(a, b));
+		}
+	for (size_t i = 0; i < n; i += LANES)
+		vf_store(x + i, vf_mul(vf_load(x + i), vf_set(scale)));
+}
+
+/* A row of the cache that is made of whole blocks. */
+static void store_q8(int8_t *row, uint16_t *scale, const float *x, size_t n)
+{
+	for (size_t done = 0; done < n; done += ELM__Q8_BLOCK, scale += ELM__KV_BLOCK) {
 		vf value[VECTORS];
 		uint32_t bits;
 		float largest, inverse;
@@ -285,10 +313,54 @@ static void store_q8(int8_t *row, uint16_t *scales, const float *x, size_t n)
 		bits = largest_bits(value);
 		memcpy(&largest, &bits, sizeof(largest));
 		inverse = largest > 0 ? 127.0f / largest : 0;
-		scales[done / ELM__Q8_BLOCK] = elm__f32_to_f16(largest / 127.0f);
+		*scale = elm__f32_to_f16(largest / 127.0f);
 		for (int j = 0; j < VECTORS; j++)
 			vi_store8(row + done + j * LANES,
 				  vi_round(vf_mul(value[j], vf_set(inverse))));
+	}
+}
+
+/* The code of the level that is nearest to each of LANES values, as in ref/attention.c. */
+INLINE vf nearest_level(vf value)
+{
+	static const int8_t levels[16] = ELM__IQ4_LEVELS;
+	vf code = vf_set(0);
+
+	for (int i = 0; i < 15; i++) {
+		vf between = vf_set((float)(levels[i] + levels[i + 1]) / 2);
+
+		code = vf_add(code, vf_where_less(between, value, vf_set(1), vf_set(0)));
+	}
+	return code;
+}
+
+/* A row of the cache that is made of whole blocks. */
+static void store_iq4(uint8_t *row, uint16_t *scale, const float *x, size_t n)
+{
+	for (; n; n -= ELM__Q8_BLOCK, x += ELM__Q8_BLOCK, scale += ELM__KV_BLOCK) {
+		vf most = vf_set(0), least = vf_set(0);
+		float high, low, extreme, inverse;
+
+		for (int j = 0; j < VECTORS; j++) {
+			most = vf_max(most, vf_load(x + j * LANES));
+			least = vf_max(least, vf_sub(vf_set(0), vf_load(x + j * LANES)));
+		}
+		high = vf_largest(most);
+		low = vf_largest(least);
+		extreme = high >= low ? high : -low;
+		inverse = extreme != 0 ? -127.0f / extreme : 0;
+		*scale = elm__f32_to_f16(extreme / -127.0f);
+		for (int j = 0; j < VECTORS / 2; j++, row += LANES) {
+			vf first = vf_load(x + j * LANES);
+			vf second = vf_load(x + j * LANES + ELM__KV_GROUP_CODES);
+			vf lower = nearest_level(vf_mul(first, vf_set(inverse)));
+			vf upper = nearest_level(vf_mul(second, vf_set(inverse)));
+			vf byte = vf_fma(upper, vf_set(16), lower);
+			vf negative = vf_sub(byte, vf_set(256)); /* the same bits as int8 */
+
+			byte = vf_where_less(vf_set(127), byte, negative, byte);
+			vi_store8((int8_t *)row, vi_round(byte));
+		}
 	}
 }
 
@@ -298,7 +370,10 @@ static void kv_store(elm_type kv_type, void *block, size_t slot, const float *x,
 		store_halves((uint16_t *)block + slot * head_dim, x, head_dim);
 	else if (kv_type == ELM_TYPE_Q8_0 && head_dim % ELM__Q8_BLOCK == 0)
 		store_q8((int8_t *)block + slot * head_dim,
-			 (uint16_t *)elm__kv_scale_row(block, head_dim, slot), x, head_dim);
+			 elm__kv_scales(kv_type, block, head_dim) + slot, x, head_dim);
+	else if (kv_type == ELM_TYPE_IQ4_NL && head_dim % ELM__Q8_BLOCK == 0)
+		store_iq4((uint8_t *)block + slot * elm__kv_code_bytes(kv_type, head_dim),
+			  elm__kv_scales(kv_type, block, head_dim) + slot, x, head_dim);
 	else
 		elm__ref_kv_store(kv_type, block, slot, x, head_dim);
 }
@@ -366,6 +441,7 @@ static void vector_init(elm__kernels *table)
 	table->gelu_mul = gelu_mul;
 	table->rope_interleaved = rope_interleaved;
 	table->rope_split = rope_split;
+	table->hadamard = hadamard;
 	table->kv_store = kv_store;
 	table->argmax = argmax;
 	table->max = max;
