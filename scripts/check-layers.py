@@ -22,7 +22,7 @@ ALLOWED = {
     "engine": "base cpu quant kernel gguf tokenizer grammar jinja model",
     "eval": "base cpu quant kernel gguf tokenizer grammar jinja model engine",
     "bench": "base cpu kernel model",
-    "train": "base cpu quant kernel gguf tokenizer grammar jinja model engine",
+    "train": "base cpu quant kernel gguf tokenizer model engine",
     "http": "base",
     "telemetry": "base",
     "server": "base gguf tokenizer grammar jinja model engine http telemetry",
