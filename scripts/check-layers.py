@@ -22,11 +22,12 @@ ALLOWED = {
     "engine": "base cpu quant kernel gguf tokenizer grammar jinja model",
     "eval": "base cpu quant kernel gguf tokenizer grammar jinja model engine",
     "bench": "base cpu kernel model",
+    "convert": "base cpu quant gguf tokenizer",
     "train": "base cpu quant kernel gguf tokenizer model engine",
     "http": "base",
     "telemetry": "base",
     "server": "base gguf tokenizer grammar jinja model engine http telemetry",
-    "cli": "base cpu quant kernel gguf tokenizer grammar jinja model engine eval bench train http telemetry server",
+    "cli": "base cpu quant kernel gguf tokenizer grammar jinja model engine eval bench convert train http telemetry server",
 }
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent

@@ -32,6 +32,41 @@ elm_status elm__json_read(const char *path, size_t limit, json_t **out, elm_erro
 	return status;
 }
 
+typedef struct dump_target {
+	elm__writer writer;
+	elm_status status;
+	elm_error *error;
+} dump_target;
+
+static int dump_part(const char *text, size_t length, void *user)
+{
+	dump_target *target = user;
+
+	target->status = elm__writer_write(&target->writer, text, length, target->error);
+	return target->status == ELM_OK ? 0 : -1;
+}
+
+elm_status elm__json_replace(const char *path, const json_t *value, elm_error *error)
+{
+	/* Nine digits tell any two floats apart. */
+	const size_t flags = JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9);
+	dump_target target = { .error = error };
+
+	if (!value)
+		return elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory", path);
+	target.status = elm__writer_open(&target.writer, path, error);
+	if (target.status != ELM_OK)
+		return target.status;
+	if (json_dump_callback(value, dump_part, &target, flags) != 0 && target.status == ELM_OK)
+		target.status = elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory", path);
+	if (target.status == ELM_OK)
+		target.status = elm__writer_write(&target.writer, "\n", 1, error);
+	if (target.status == ELM_OK)
+		target.status = elm__writer_commit(&target.writer, error);
+	elm__writer_close(&target.writer);
+	return target.status;
+}
+
 const char *elm__json_type_name(const json_t *value)
 {
 	switch (value ? json_typeof(value) : JSON_NULL) {

@@ -21,6 +21,10 @@ ELM_NODISCARD elm_status elm__json_parse(const char *name, const char *text, siz
 ELM_NODISCARD elm_status elm__json_read(const char *path, size_t limit, json_t **out,
 					elm_error *error);
 
+/* Writes a value to a file, indented, replacing it as a whole (file.h). NULL is an out-of-memory
+ * error, so that what builds the value need not look. */
+ELM_NODISCARD elm_status elm__json_replace(const char *path, const json_t *value, elm_error *error);
+
 /*
  * Typed members of an object. An absent or null member leaves *out untouched and succeeds; a member
  * of another type or out of range is ELM_ERR_ARGUMENT and names the key. Strings are borrowed; one
