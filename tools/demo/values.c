@@ -1,0 +1,345 @@
+/* values.c: rooms, people, things, times and numbers; what is held out is never trained on. */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "demo.h"
+
+static void lower(const demo *d, char *text)
+{
+	if (d->lower)
+		for (; *text; text++)
+			*text = (char)tolower((unsigned char)*text);
+}
+
+static void set(const demo *d, char out[DEMO_VALUE], const char *text)
+{
+	out[0] = '\0';
+	demo_append(out, DEMO_VALUE, "%s", text);
+	lower(d, out);
+}
+
+/* ---- words that mean nothing, so that copying is learned and not a list of names ---- */
+
+static void invent(demo *d, char out[DEMO_VALUE])
+{
+	static const char *const starts[] = { "b",  "br", "c", "ch", "d",  "dr", "f",  "fl", "g",
+					      "gr", "h",  "j", "k",  "kl", "l",	 "m",  "n",  "p",
+					      "pr", "r",  "s", "sh", "st", "t",	 "th", "tr", "v",
+					      "w",  "y",  "z", "",   "",   "qu", "sp", "sk", NULL };
+	static const char *const vowels[] = { "a",  "e",  "i",	"o",  "u",  "a", "e", "i",
+					      "ai", "ee", "oo", "ia", "ou", "y", NULL };
+	static const char *const ends[] = { "",	 "",  "",   "n",  "r",	"l",  "s",  "m",
+					    "t", "d", "ck", "nd", "rt", "ll", "th", "x",
+					    "g", "p", "sh", "ng", "ss", NULL };
+	size_t syllables = 1 + demo_below(d, 3);
+
+	out[0] = '\0';
+	if (syllables == 1 && demo_chance(d, 0.6))
+		syllables = 2;
+	while (syllables--) {
+		demo_append(out, DEMO_VALUE, "%s%s", demo_choose(d, starts),
+			    demo_choose(d, vowels));
+		if (!syllables || demo_chance(d, 0.4))
+			demo_append(out, DEMO_VALUE, "%s", demo_choose(d, ends));
+	}
+}
+
+void demo_pick_gibberish(demo *d, char *out, size_t room)
+{
+	size_t words = 3 + demo_below(d, 8);
+
+	for (size_t i = 0; i < words; i++) {
+		char word[DEMO_VALUE];
+
+		invent(d, word);
+		demo_append(out, room, "%s%s", i ? " " : "", word);
+	}
+}
+
+/* ---- people ---- */
+
+static const demo_list people = {
+	{ "Anna",	"Ben",	     "Carla",	"David",      "Emma",	"Frank",  "Grace",
+	  "Hugo",	"Ingrid",    "Jonas",	"Karin",      "Leo",	"Maria",  "Nina",
+	  "Oscar",	"Paula",     "Quinn",	"Rosa",	      "Simon",	"Tara",	  "Ursula",
+	  "Victor",	"Wendy",     "Xavier",	"Yusuf",      "Zoe",	"Amir",	  "Bianca",
+	  "Chen",	"Dora",	     "Elias",	"Fatima",     "George", "Hannah", "Ivan",
+	  "Julia",	"Kofi",	     "Laura",	"Mehmet",     "Nora",	"Omar",	  "Peter",
+	  "Rita",	"Sven",	     "Tomas",	"Uma",	      "Vera",	"Walter", "Yara",
+	  "Adam",	"Beth",	     "Colin",	"Dana",	      "Erik",	"Fiona",  "Gus",
+	  "Helen",	"Isaac",     "Jack",	"Kim",	      "Luis",	"Mona",	  "Noah",
+	  "Olga",	"Pablo",     "Ruth",	"Sara",	      "Ted",	"Viola",  "Will",
+	  "Alma",	"Boris",     "Clara",	"Diego",      "Edith",	"Felix",  "Gloria",
+	  "Henry",	"Iris",	     "Jim",	"Kate",	      "Lars",	"Milo",	  "Nadia",
+	  "Otto",	"Petra",     "Ralph",	"Stella",     "mom",	"dad",	  "grandma",
+	  "my brother", "my sister", "my wife", "my husband", NULL },
+	{ "Priya",  "Orla",    "Tobias", "Mireille",  "Deepak",	     "Svetlana", "Gareth",
+	  "Ximena", "Lucas",   "Amara",	 "Bertil",    "Yolanda",     "Rashid",	 "Celine",
+	  "Marvin", "Nikolai", "Judith", "Esteban",   "Freya",	     "Kwame",	 "Linnea",
+	  "Matteo", "Rupert",  "Soraya", "Aunt Vera", "Doctor Lund", NULL },
+};
+
+void demo_pick_person(demo *d, char out[DEMO_VALUE])
+{
+	if (!d->held && demo_chance(d, 0.5)) {
+		invent(d, out);
+		out[0] = (char)toupper((unsigned char)out[0]);
+		lower(d, out);
+	} else {
+		set(d, out, demo_pick(d, &people));
+	}
+}
+
+/* ---- rooms ---- */
+
+static const demo_list places = {
+	{ "kitchen",	  "kitchen",	   "bathroom", "bedroom",      "living room", "hall",
+	  "study",	  "attic",	   "garage",   "office",       "nursery",     "dining room",
+	  "basement",	  "guest room",	   "porch",    "laundry room", "den",	      "library",
+	  "playroom",	  "workshop",	   "sun room", "hallway",      "shed",	      "lobby",
+	  "closet",	  "entrance",	   "corridor", "lounge",       "parlour",     "greenhouse",
+	  "storage room", "dressing room", NULL },
+	{ "pantry", "conservatory", "loft", "cellar", "studio", "utility room", "gym", "balcony",
+	  "veranda", "music room", "boot room", "mudroom", "tea room", "wine cellar", NULL },
+};
+
+static const demo_list sides = {
+	{ "upstairs", "downstairs", "north", "south", "small", "big", "front", "back", "left",
+	  "right", "main", "old", "new", "second", "blue", "white", NULL },
+	{ "east", "west", "red", "third", "inner", NULL },
+};
+
+void demo_pick_room(demo *d, demo_room *out)
+{
+	double kind = elm__random_unit(&d->random);
+	char word[DEMO_VALUE];
+
+	out->name[0] = out->spoken[0] = '\0';
+	if (kind < 0.12) {
+		demo_pick_person(d, word);
+		demo_append(out->name, DEMO_VALUE, "%s's %s", word, demo_pick(d, &places));
+		demo_append(out->spoken, DEMO_VALUE, "%s", out->name);
+		return;
+	}
+	if (kind < 0.22) {
+		demo_append(out->name, DEMO_VALUE, "%s %s", demo_pick(d, &sides),
+			    demo_pick(d, &places));
+	} else if (kind < 0.37 && !d->held) {
+		invent(d, word);
+		demo_append(out->name, DEMO_VALUE, demo_chance(d, 0.3) ? "%s room" : "%s", word);
+	} else {
+		demo_append(out->name, DEMO_VALUE, "%s", demo_pick(d, &places));
+	}
+	lower(d, out->name);
+	demo_append(out->spoken, DEMO_VALUE, "the %s", out->name);
+}
+
+void demo_pick_rooms(demo *d, demo_room *out, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		bool clash = true;
+
+		while (clash) {
+			demo_pick_room(d, &out[i]);
+			clash = false;
+			for (size_t j = 0; j < i; j++)
+				clash |= strstr(out[i].name, out[j].name) ||
+					 strstr(out[j].name, out[i].name);
+		}
+	}
+}
+
+/* ---- things to do, to find, to say and to play ---- */
+
+static const demo_list objects = {
+	{ "plants", "dog",    "cat",	   "bins",   "car",	"windows", "dishes",   "laundry",
+	  "shirts", "boxes",  "bread",	   "milk",   "letters", "parcel",  "tickets",  "report",
+	  "bike",   "lawn",   "carpet",	   "oven",   "fridge",	"towels",  "curtains", "shoes",
+	  "books",  "cables", "batteries", "keys",   "lamps",	"paint",   "tools",    "ladder",
+	  "tent",   "piano",  "garden",	   "coffee", "apples",	"cake",	   "soup",     "roses",
+	  "chairs", "desk",   NULL },
+	{ "ferns", "parrot", "gutters", "sofa", "invoices", "blankets", "lemons", "kayak",
+	  "printer", "hedge", "candles", "goldfish", "suitcase", "curry", NULL },
+};
+
+static const demo_list deeds = {
+	{ "water",	"feed", "clean",    "wash",	"fetch",   "move", "check",
+	  "fix",	"buy",	"bring in", "take out", "pick up", "pack", "put away",
+	  "look after", "sell", "measure",  "order",	"return",  "dust", NULL },
+	{ "repair", "collect", "tidy up", "carry in", "wrap", "photograph", "clear out", NULL },
+};
+
+void demo_pick_task(demo *d, char out[DEMO_VALUE])
+{
+	char word[DEMO_VALUE];
+	const char *object = demo_pick(d, &objects);
+
+	out[0] = '\0';
+	if (!d->held && demo_chance(d, 0.35)) {
+		invent(d, word);
+		object = word;
+	}
+	if (demo_chance(d, 0.12)) {
+		char person[DEMO_VALUE];
+
+		demo_pick_person(d, person);
+		demo_append(out, DEMO_VALUE, "%s %s",
+			    d->held		? "visit" :
+			    demo_chance(d, 0.5) ? "call" :
+						  "meet",
+			    person);
+	} else {
+		demo_append(out, DEMO_VALUE, "%s the %s", demo_pick(d, &deeds), object);
+	}
+	lower(d, out);
+}
+
+void demo_pick_thing(demo *d, char out[DEMO_VALUE])
+{
+	static const demo_list kinds = {
+		{ "spare key",	  "red umbrella",  "big suitcase", "toolbox",  "first aid kit",
+		  "torch",	  "passport",	   "camera",	   "charger",  "sewing kit",
+		  "drill",	  "picnic basket", "blue folder",  "car key",  "vacuum bags",
+		  "old radio",	  "ladder",	   "tape",	   "fuse box", "board game",
+		  "sleeping bag", "guitar",	   "stapler",	   "air pump", NULL },
+		{ "garden hose", "spirit level", "water filter", "telescope", "bike helmet",
+		  "paint roller", "extension cord", "snow shovel", "tennis racket", NULL },
+	};
+
+	if (!d->held && demo_chance(d, 0.25)) {
+		invent(d, out);
+		lower(d, out);
+	} else {
+		set(d, out, demo_pick(d, &kinds));
+	}
+}
+
+void demo_pick_message(demo *d, char out[DEMO_VALUE])
+{
+	static const demo_list events = {
+		{ "dinner is ready",	  "I am late",		"the bus is here",
+		  "we are leaving",	  "I am on my way",	"the train is late",
+		  "lunch is at noon",	  "the door is open",	"the taxi is here",
+		  "I need help",	  "we are out of milk", "it is raining",
+		  "the game starts soon", "school is closed",	"I am home",
+		  "the water is off",	  "breakfast is ready", "I found it",
+		  "the power is back",	  "nobody is home",	NULL },
+		{ "the guests have arrived", "supper is on the table", "the boat leaves soon",
+		  "I missed the train", "the oven is broken", "we are at the station",
+		  "the shop is closed", NULL },
+	};
+	char word[DEMO_VALUE];
+
+	if (demo_chance(d, 0.45)) {
+		const char *const *list = d->held ? objects.held : objects.train;
+
+		if (!d->held && demo_chance(d, 0.5))
+			invent(d, word);
+		else
+			set(d, word, demo_choose(d, list));
+		out[0] = '\0';
+		demo_append(out, DEMO_VALUE, "the %s %s", word,
+			    demo_choose(d, (const char *const[]){ "is ready", "is broken",
+								  "is gone", "is here", "can wait",
+								  "is in the car", NULL }));
+		lower(d, out);
+	} else {
+		set(d, out, demo_pick(d, &events));
+	}
+}
+
+void demo_pick_title(demo *d, char out[DEMO_VALUE])
+{
+	static const demo_list first = {
+		{ "Blue", "Golden", "Silent", "Morning", "Winter", "Dancing", "Velvet", "Summer",
+		  "Paper", "Electric", "Distant", "Lonely", "Crystal", "Wild", "Second", "Rolling",
+		  NULL },
+		{ "Copper", "Midnight", "Falling", "Painted", "Hollow", NULL },
+	};
+	static const demo_list last = {
+		{ "Lantern", "River", "Sky", "Train", "Garden", "Moon", "Rain", "Mountain",
+		  "Letters", "Shadows", "Road", "Bird", "Dreams", "Stone", "Waltz", "Fire", NULL },
+		{ "Harbour", "Thunder", "Meadow", "Island", "Mirrors", NULL },
+	};
+	char word[DEMO_VALUE];
+
+	out[0] = '\0';
+	if (!d->held && demo_chance(d, 0.4)) {
+		invent(d, word);
+		word[0] = (char)toupper((unsigned char)word[0]);
+		demo_append(out, DEMO_VALUE, "%s", word);
+		if (demo_chance(d, 0.5))
+			demo_append(out, DEMO_VALUE, " %s", demo_pick(d, &last));
+	} else {
+		demo_append(out, DEMO_VALUE, "%s %s", demo_pick(d, &first), demo_pick(d, &last));
+	}
+	lower(d, out);
+}
+
+void demo_pick_label(demo *d, char out[DEMO_VALUE])
+{
+	static const demo_list labels = {
+		{ "pasta",   "eggs",	"tea",	  "bread",    "pizza",	  "laundry", "rice",
+		  "nap",     "cookies", "oven",	  "break",    "soup",	  "workout", "cake",
+		  "chicken", "dishes",	"coffee", "potatoes", "homework", NULL },
+		{ "noodles", "lasagne", "meditation", "dryer", "beans", "stew", "muffins",
+		  "reading", NULL },
+	};
+
+	if (!d->held && demo_chance(d, 0.3)) {
+		invent(d, out);
+		lower(d, out);
+	} else {
+		set(d, out, demo_pick(d, &labels));
+	}
+}
+
+/* ---- numbers and times ---- */
+
+int demo_pick_number(demo *d, int low, int high)
+{
+	for (;;) {
+		int n = low + (int)demo_below(d, (size_t)(high - low + 1));
+		bool held = (n / 100 + n / 10 % 10 + n % 10) % 5 == 3;
+
+		if (held == d->held)
+			return n;
+	}
+}
+
+void demo_pick_time(demo *d, char out[DEMO_VALUE])
+{
+	int hour = 1 + (int)demo_below(d, 23);
+
+	out[0] = '\0';
+	demo_append(out, DEMO_VALUE, "%d:%02d", hour, demo_pick_number(d, 0, 59));
+}
+
+void demo_pick_spoken_time(demo *d, char words[DEMO_VALUE], char digits[DEMO_VALUE])
+{
+	static const char *const hours[] = {
+		"twelve", "one",   "two",   "three", "four", "five",
+		"six",	  "seven", "eight", "nine",  "ten",  "eleven"
+	};
+	static const struct {
+		const char *before, *after;
+		int minute, back;
+	} parts[] = { { "", " o'clock", 0, 0 },	   { "quarter past ", "", 15, 0 },
+		      { "half past ", "", 30, 0 }, { "quarter to ", "", 45, 1 },
+		      { "ten past ", "", 10, 0 },  { "twenty past ", "", 20, 0 },
+		      { "ten to ", "", 50, 1 },	   { "twenty to ", "", 40, 1 },
+		      { "five past ", "", 5, 0 },  { "five to ", "", 55, 1 } };
+	size_t hour, part;
+
+	do {
+		hour = demo_below(d, 12);
+		part = demo_below(d, sizeof(parts) / sizeof(parts[0]));
+	} while (((hour * 7 + part * 3) % 6 == 0) != d->held);
+	words[0] = digits[0] = '\0';
+	demo_append(words, DEMO_VALUE, "%s%s%s", parts[part].before, hours[hour],
+		    parts[part].after);
+	/* "quarter to seven" is 6:45 */
+	hour = (hour + 12 - (size_t)parts[part].back) % 12;
+	demo_append(digits, DEMO_VALUE, "%zu:%02d", hour ? hour : 12, parts[part].minute);
+}
