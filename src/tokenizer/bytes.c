@@ -41,6 +41,25 @@ bool elm__bytes_decode(const char *text, size_t length, char *out, size_t *writt
 	return true;
 }
 
+size_t elm__bytes_encode(unsigned char byte, char out[2])
+{
+	uint32_t c = byte;
+
+	if (byte < MOVED_LOW)
+		c = MOVED + byte;
+	else if (byte >= 0x7f && byte <= 0xa0)
+		c = MOVED + MOVED_LOW + byte - 0x7f;
+	else if (byte == 0xad)
+		c = MOVED + MOVED_COUNT - 1;
+	if (c < 0x80) {
+		out[0] = (char)c;
+		return 1;
+	}
+	out[0] = (char)(0xc0 | c >> 6);
+	out[1] = (char)(0x80 | (c & 0x3f));
+	return 2;
+}
+
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -17,6 +17,9 @@
  */
 bool elm__bytes_decode(const char *text, size_t length, char *out, size_t *written);
 
+/* The character of a byte, in UTF-8: writes 1 or 2 bytes, returns how many. */
+size_t elm__bytes_encode(unsigned char byte, char out[2]);
+
 /* The value of a token such as "<0x0A>" (byte fallback); -1 when the text is not of that form. */
 int elm__bytes_fallback(const char *text, size_t length);
 
