@@ -6,5 +6,6 @@
 
 extern const cli_command cli_cmd_eval_logits;
 extern const cli_command cli_cmd_eval_perplexity;
+extern const cli_command cli_cmd_eval_tasks;
 
 #endif

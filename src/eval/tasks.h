@@ -30,8 +30,8 @@ typedef enum elm__task_domain {
 } elm__task_domain;
 
 typedef struct elm__task {
-	json_t *root;	      /* owns all that follows */
-	const char *prompt;   /* NULL for a conversation */
+	json_t *root;			/* owns all that follows */
+	const char *prompt;		/* NULL for a conversation */
 	const json_t *messages, *tools; /* NULL for a prompt; tools may be NULL */
 	const json_t *expected; /* an array of what counts as right; NULL: only confidence counts */
 	elm__task_match match;
@@ -47,8 +47,9 @@ typedef struct elm__tasks {
 } elm__tasks;
 
 /*
- * Reads a file of tasks (text[0..length), called `name` in errors, which give the line). Empty lines
- * are skipped; a file without tasks is ELM_ERR_FORMAT. On failure the struct needs no release.
+ * Reads a file of tasks (text[0..length), called `name` in errors, which give the line). Empty
+ * lines are skipped; a file without tasks is ELM_ERR_FORMAT. On failure the struct needs no
+ * release.
  */
 ELM_NODISCARD elm_status elm__tasks_parse(elm__tasks *tasks, const char *name, const char *text,
 					  size_t length, elm_error *error);
