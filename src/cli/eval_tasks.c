@@ -287,7 +287,7 @@ static elm_status evaluate(evaluation *e, elm_model *model, elm_error *error)
 {
 	const settings *s = e->cli->settings;
 	elm_scheduler_options options = elm_scheduler_defaults();
-	uint32_t trained = elm_model_get_info(model)->context;
+	uint32_t trained = elm_model_get_info(model)->trained_context;
 	elm_scheduler *scheduler = NULL;
 	elm__chat_format format = { 0 };
 	elm_status status;

@@ -171,6 +171,72 @@ class Perplexity(unittest.TestCase):
         self.assertLess(figures["windows"], figures["windows_wanted"])
 
 
+class Tasks(unittest.TestCase):
+    def file(self, *lines):
+        path = FOLDER / f"{self.id()}.jsonl"
+        path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
+        return str(path)
+
+    def test_figures(self):
+        prompts = [f"number {i} the" for i in range(12)]
+        # What the model says is taken as expected for two thirds of them.
+        answers = str(FOLDER / "answers.jsonl")
+        tasks = self.file(*({"prompt": p, "domain": "in"} for p in prompts))
+        result = evaluate("tasks", MODEL, "-f", tasks, "-n", "5", "-o", answers)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        said = [json.loads(line) for line in pathlib.Path(answers).read_text().splitlines()]
+        self.assertEqual([line["line"] for line in said], list(range(1, 13)))
+        self.assertTrue(all(0 < line["confidence"] <= 1 for line in said))
+        tasks = self.file(*(
+            {"prompt": p, "expected": a["answer"] if i % 3 else "no such answer", "match": "exact",
+             "category": "even" if i % 2 == 0 else "odd", "domain": "in" if i < 5 else "out"}
+            for i, (p, a) in enumerate(zip(prompts, said))))
+        for parallel in ("1", "8"):
+            result = evaluate("tasks", MODEL, "-f", tasks, "-n", "5", "-j", parallel, "--json")
+            figures = json.loads(result.stdout)
+            self.assertEqual((figures["all"]["tasks"], figures["all"]["right"]), (12, 8))
+            self.assertEqual(list(figures["categories"]), ["even", "odd"])
+            self.assertEqual(figures["categories"]["even"]["tasks"], 6)
+            self.assertAlmostEqual(figures["all"]["accuracy"], 8 / 12)
+            low, high = figures["all"]["interval"]
+            self.assertTrue(0.38 < low < 0.4 and 0.85 < high < 0.87, (low, high))
+            confidence = [line["confidence"] for line in said]
+            won = [(a > b) + (a == b) / 2 for a in confidence[:5] for b in confidence[5:]]
+            self.assertAlmostEqual(figures["auroc"]["value"], sum(won) / len(won))
+        text = evaluate("tasks", MODEL, "-f", tasks, "-n", "5").stdout
+        self.assertRegex(text, r"(?m)^even +6 ")
+        self.assertRegex(text, r"(?m)^all +12 +8 +66.67 %")
+        self.assertIn("AUROC", text)
+        result = evaluate("tasks", MODEL, "-f", tasks, "-n", "5", "--limit", "2", "--json")
+        self.assertEqual(json.loads(result.stdout)["all"]["tasks"], 4)
+
+    def test_conversations(self):
+        task = {"messages": [{"role": "user", "content": "hi"}], "expected": "x", "match": "contains"}
+        result = evaluate("tasks", MODEL, "-n", "3", "--json", input=json.dumps(task))
+        self.assertEqual(result.returncode, 0, result.stderr)
+        figures = json.loads(result.stdout)
+        self.assertEqual(figures["all"]["tasks"], 1)
+        self.assertIsNone(figures["auroc"])
+
+    def test_wrong_files(self):
+        good = {"prompt": "a", "expected": "b"}
+        for lines, sentence in (
+            ((good, "{"), "line 2: invalid JSON"),
+            ((good, "", {"prompt": "a"}), 'line 3: there is no "expected"'),
+            (({"prompt": "a", "expected": "(", "match": "regex"},), "not a regular expression"),
+            (({"prompt": "a b " * 400, "expected": "b"},), "line 1: the prompt has"),
+            ((), "no tasks"),
+        ):
+            with self.subTest(sentence=sentence):
+                result = evaluate("tasks", MODEL, "-f", self.file(*lines), "-n", "3")
+                self.assertEqual((result.returncode, result.stdout), (1, ""))
+                self.assertIn(sentence, result.stderr)
+                self.assertEqual(result.stderr.count("\n"), 1)
+        self.assertEqual(evaluate("tasks", MODEL, "-f", "/no/such/file").returncode, 1)
+        result = evaluate("tasks", MODEL, "-f", self.file(good), "-o", "/no/such/folder/x", "-n", "3")
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+
+
 if __name__ == "__main__":
     EDGELM = os.path.abspath(sys.argv.pop(1))
     maker = sys.argv.pop(1)

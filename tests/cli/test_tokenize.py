@@ -111,6 +111,36 @@ class Tokenize(unittest.TestCase):
         self.assertEqual(self.edgelm("detokenize", stdin=b"").stdout, b"")
 
 
+class Train(unittest.TestCase):
+    def test_vocabularies_are_made(self):
+        text = b"the kitchen light and the kitchen door\n" * 50
+        with tempfile.TemporaryDirectory() as folder:
+            out, template = pathlib.Path(folder) / "v.gguf", pathlib.Path(folder) / "t.jinja"
+            template.write_text("{{ messages }}")
+            train = [EDGELM, "tokenizer", "train", "-o", str(out), "-n", "278", "--control", "<|end|>",
+                     "--defined", "<call>", "--eos", "<|end|>", "--chat-template", str(template)]
+            result = subprocess.run([*train, "--json"], input=text, capture_output=True, timeout=60)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(json.loads(result.stdout)["tokens"], 278)
+            first = out.read_bytes()
+            said = subprocess.run([EDGELM, "tokenize", str(out), "<call>the kitchen<|end|>", "--pieces"],
+                                  capture_output=True, text=True, timeout=60).stdout
+            self.assertEqual(said, '"<call>"\n"the"\n" kitchen"\n"<|end|>"\n')
+            # The same from a file, to the byte.
+            source = pathlib.Path(folder) / "text"
+            source.write_bytes(text)
+            subprocess.run([*train, str(source)], check=True, capture_output=True, timeout=60)
+            self.assertEqual(out.read_bytes(), first)
+            for wrong, sentence in ((["--bos", "<s>"], b"none of the control tokens"),
+                                    (["--pre", "none"], b"not supported"),
+                                    (["--spaces-last", "100"], b"cannot be made"),
+                                    (["/no/such/file"], b"No such file")):
+                result = subprocess.run([*train, *wrong], input=text, capture_output=True, timeout=60)
+                self.assertEqual(result.returncode, 1)
+                self.assertIn(sentence, result.stderr)
+            self.assertEqual(out.read_bytes(), first)
+
+
 if __name__ == "__main__":
     EDGELM = sys.argv.pop(1)
     unittest.main()

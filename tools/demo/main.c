@@ -65,17 +65,17 @@ static void write_json(FILE *out, json_t *value)
 	json_decref(value);
 }
 
-/* What chatml.jinja makes of the messages; a test compares both. */
+/* What chat.jinja makes of the messages, which a test compares. EOS after the answer is the
+ * trainer's. */
 static void write_sample(FILE *out, const demo_sample *s)
 {
-	char prompt[DEMO_TEXT * DEMO_MESSAGES] = "", answer[DEMO_TEXT + 16] = "";
+	char prompt[DEMO_TEXT * DEMO_MESSAGES] = "";
 
 	for (size_t i = 0; i < s->count; i++)
 		demo_append(prompt, sizeof(prompt), "<|im_start|>%s\n%s<|im_end|>\n",
 			    s->messages[i].role, s->messages[i].text);
 	demo_append(prompt, sizeof(prompt), "<|im_start|>assistant\n");
-	demo_append(answer, sizeof(answer), "%s<|im_end|>", s->answer);
-	write_json(out, json_pack("{s:s, s:s}", "prompt", prompt, "answer", answer));
+	write_json(out, json_pack("{s:s, s:s}", "prompt", prompt, "answer", s->answer));
 }
 
 static void write_text(FILE *out, const demo_sample *s)
