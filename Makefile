@@ -60,7 +60,7 @@ coverage:
 	gcovr --root . --filter src/ build-coverage
 
 format:
-	find examples include src tests -name '*.[ch]' -print0 | xargs -0 clang-format -i
+	find examples include src tests tools -name '*.[ch]' -print0 | xargs -0 clang-format -i
 
 check:
 	scripts/check-layers.py

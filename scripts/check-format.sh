@@ -6,5 +6,5 @@ if ! command -v clang-format >/dev/null; then
 	echo "check-format: skipped, clang-format is not installed"
 	exit 77
 fi
-find examples include src tests -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run -Werror
+find examples include src tests tools -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run -Werror
 echo "format: fine"

@@ -9,7 +9,7 @@ import pathlib
 import re
 import sys
 
-FOLDERS = ("examples", "include", "src", "tests")
+FOLDERS = ("examples", "include", "src", "tests", "tools")
 FILE_LINES, FUNCTION_LINES = 800, 120
 MARKER = "/* generated table: size not checked */"
 ROOT = pathlib.Path(__file__).resolve().parent.parent
