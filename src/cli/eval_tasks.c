@@ -302,8 +302,8 @@ static elm_status evaluate(evaluation *e, elm_model *model, elm_error *error)
 	for (size_t i = 0; i < e->tasks.count && !status; i++) {
 		if (!e->tasks.items[i].messages)
 			continue;
-		status =
-			elm__chat_format_open(&format, elm_model_tokenizer(model), s->format, error);
+		status = elm__chat_format_open(&format, elm_model_tokenizer(model), s->format,
+					       error);
 		break;
 	}
 	if (!status)
