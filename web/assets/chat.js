@@ -180,6 +180,16 @@ export class Chat {
 		this.#showDown();
 	}
 
+	// Draws something; whoever was at the end still is afterwards.
+	#following = (draw) => {
+		const follow = this.#atEnd();
+		draw();
+		if (follow)
+			this.#toEnd();
+		else
+			this.#showDown();
+	};
+
 	#showDown() {
 		this.#down.hidden = this.#atEnd();
 	}
@@ -213,8 +223,11 @@ export class Chat {
 		const messages = this.#conversation.messages;
 		if (!text || this.#running)
 			return;
-		if (!messages.length)
+		if (!messages.length) {
 			this.#messages.replaceChildren();
+			// From now on it has an address, for reloading and coming back.
+			history.replaceState(null, "", "#chat/" + this.#conversation.id);
+		}
 		// A question that got no answer is asked together with the next one.
 		messages.push({ role: "user", content: text });
 		this.#append(messages.at(-1));
@@ -246,7 +259,7 @@ export class Chat {
 		this.#running = controller;
 		this.#showSend();
 		this.#mark();
-		view.grow("Waiting for the model");
+		view.grow("Waiting for the model", this.#following);
 		this.#toEnd();
 		say("Waiting for the answer");
 		conversations.keep(c);
@@ -258,7 +271,7 @@ export class Chat {
 		}
 		this.#running = null;
 		this.#showSend();
-		view.finish();
+		this.#following(() => view.finish());
 		say(message.error ?? `Answer complete: ${message.content.slice(0, 500)}`);
 		c.updated = Date.now();
 		conversations.keep(c);
@@ -285,7 +298,6 @@ export class Chat {
 		let firstAt = 0, timings = null;
 		try {
 			for await (const event of events) {
-				const follow = this.#atEnd();
 				const choice = event.choices?.[0];
 				timings = event.timings ?? timings;
 				if (choice?.delta?.content) {
@@ -296,12 +308,8 @@ export class Chat {
 					message.note = "cut off at the longest length";
 				if (event.usage)
 					this.#showRoom(event.usage.total_tokens);
-				view.grow(progressOf(event, firstAt, timings));
-				if (follow)
-					this.#toEnd();
+				view.grow(progressOf(event, firstAt, timings), this.#following);
 			}
-			// Laying out the last of it makes it taller.
-			requestAnimationFrame(() => this.#showDown());
 		} finally {
 			message.figures = figuresOf(firstAt, sentAt, timings);
 		}

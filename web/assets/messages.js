@@ -17,6 +17,7 @@ export class MessageView {
 	#foot = el("div", { class: "foot" });
 	#drawn = 0;
 	#timer = 0;
+	#progress = "";
 
 	// `actions` may have edit() and again().
 	constructor(message, actions) {
@@ -46,16 +47,19 @@ export class MessageView {
 		render(this.#body, found ? content.slice(found[0].length) : content);
 	}
 
-	// More text has come.
-	grow(progress) {
-		this.element.setAttribute("aria-busy", "true");
-		this.#foot.replaceChildren(el("span", { class: "quiet" }, progress));
+	// More text has come, perhaps thousands of times a second. `drawing` is called with what draws it.
+	grow(progress, drawing) {
+		this.#progress = progress;
 		if (this.#timer)
 			return;
 		const wait = this.#drawn + pause(this.#message.content) - performance.now();
 		this.#timer = setTimeout(() => {
 			this.#timer = 0;
-			this.#draw();
+			drawing(() => {
+				this.element.setAttribute("aria-busy", "true");
+				this.#foot.replaceChildren(el("span", { class: "quiet" }, this.#progress));
+				this.#draw();
+			});
 		}, Math.max(0, wait));
 	}
 
