@@ -89,7 +89,7 @@ static elm_status read_version(conversion *c, const json_t *config)
 
 	if (!path)
 		return ELM_ERR_NO_MEMORY;
-	if (!settings && stat(path, &st) == 0)
+	if (!json_is_object(settings) && stat(path, &st) == 0)
 		status = elm__json_read(path, MAX_CONFIG, &own, c->error);
 	format = json_string_value(json_object_get(own ? own : settings, "checkpoint_format"));
 	c->plan_options.version_2 = format && !strcmp(format, "gptq_v2");

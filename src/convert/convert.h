@@ -38,8 +38,8 @@ ELM_NODISCARD elm_status elm__convert(const char *source, const char *output,
 				      const elm__convert_options *options,
 				      elm__convert_result *result, elm_error *error);
 
-/* `folder` is made where it is missing. Of its files, only those are written that a model has, each
- * as a whole, the weights last. Options: target (not Q8_0), progress. */
+/* `folder` is made, or is empty. Each file appears as a whole, the weights first. Options: target
+ * (not Q8_0), progress. */
 ELM_NODISCARD elm_status elm__export(const char *model, const char *folder,
 				     const elm__convert_options *options,
 				     elm__convert_result *result, elm_error *error);

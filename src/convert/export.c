@@ -1,8 +1,10 @@
 /* export.c: a GGUF model as a Hugging Face folder. */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "convert/convert.h"
@@ -183,23 +185,6 @@ static elm_status write_config(exporting *x)
 	return status;
 }
 
-static elm_status write_tokenizer(exporting *x)
-{
-	elm__vocabulary v;
-	elm_status status;
-
-	elm__vocabulary_init(&v);
-	status = elm__vocabulary_from_gguf(&v, x->gguf, x->error);
-	if (status == ELM_ERR_NOT_FOUND) {
-		x->result->no_vocabulary = true;
-		status = ELM_OK;
-	} else if (status == ELM_OK) {
-		status = elm__vocabulary_write_folder(&v, x->folder, x->error);
-	}
-	elm__vocabulary_release(&v);
-	return status;
-}
-
 static elm_status write_rows(void *user, const void *data, size_t size, elm_error *error)
 {
 	exporting *x = user;
@@ -265,29 +250,62 @@ static void take_stock(exporting *x)
 	x->result->bytes = x->total;
 }
 
+/* Files of another model beside ours would be taken for parts of it. */
 static elm_status make_folder(const exporting *x)
 {
-	if (mkdir(x->folder, 0777) == 0 || errno == EEXIST)
+	const struct dirent *entry;
+	bool empty = true;
+	DIR *dir;
+
+	if (mkdir(x->folder, 0777) == 0)
 		return ELM_OK;
-	return elm_error_set(x->error, ELM_ERR_IO, "%s: cannot make the folder: %s", x->folder,
-			     strerror(errno));
+	dir = errno == EEXIST ? opendir(x->folder) : NULL;
+	if (!dir)
+		return elm_error_set(x->error, ELM_ERR_IO, "%s: cannot make the folder: %s",
+				     x->folder, strerror(errno));
+	while ((entry = readdir(dir)) != NULL)
+		empty = empty && (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."));
+	closedir(dir);
+	if (empty)
+		return ELM_OK;
+	return elm_error_set(x->error, ELM_ERR_ARGUMENT,
+			     "%s: the folder is not empty; give the name of a new one", x->folder);
+}
+
+/* The weights first: where a disk is full, nothing else is there yet. */
+static elm_status write_folder(exporting *x, const elm__vocabulary *v)
+{
+	elm_status status = make_folder(x);
+
+	if (status != ELM_OK)
+		return status;
+	status = write_weights(x);
+	if (status == ELM_OK && !x->result->no_vocabulary)
+		status = elm__vocabulary_write_folder(v, x->folder, x->error);
+	if (status == ELM_OK)
+		status = write_config(x);
+	if (status != ELM_OK)
+		(void)rmdir(x->folder); /* if it is empty */
+	return status;
 }
 
 static elm_status run(exporting *x)
 {
 	elm_status status = elm__facts_from_gguf(&x->facts, x->gguf, x->error);
+	elm__vocabulary v;
 
+	elm__vocabulary_init(&v);
 	if (status == ELM_OK)
 		status = make_plan(x);
-	if (status != ELM_OK)
-		return status;
-	take_stock(x);
-	status = make_folder(x);
-	if (status == ELM_OK)
-		status = write_config(x);
-	if (status == ELM_OK)
-		status = write_tokenizer(x);
-	return status == ELM_OK ? write_weights(x) : status;
+	if (status == ELM_OK) {
+		take_stock(x);
+		status = elm__vocabulary_from_gguf(&v, x->gguf, x->error);
+		x->result->no_vocabulary = status == ELM_ERR_NOT_FOUND;
+	}
+	if (status == ELM_OK || x->result->no_vocabulary)
+		status = write_folder(x, &v);
+	elm__vocabulary_release(&v);
+	return status;
 }
 
 elm_status elm__export(const char *model, const char *folder, const elm__convert_options *options,

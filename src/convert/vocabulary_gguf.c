@@ -90,7 +90,9 @@ static elm_status read_rules(elm__vocabulary *v, const elm_gguf *gguf, const elm
 	v->eos = elm_tokenizer_eos(t);
 	v->unknown = read_id(v, gguf, KEY("unknown_token_id"));
 	v->padding = read_id(v, gguf, KEY("padding_token_id"));
-	v->add_bos = elm_tokenizer_adds_bos(t) ? ELM__YES : ELM__NO;
+	v->add_bos = read_answer(gguf, KEY("add_bos_token"));
+	if (v->bpe) /* what is usual depends on the pre-tokenizer, which only GGUF names */
+		v->add_bos = elm_tokenizer_adds_bos(t) ? ELM__YES : ELM__NO;
 	v->add_eos = read_answer(gguf, KEY("add_eos_token"));
 	v->add_space_prefix = read_answer(gguf, KEY("add_space_prefix"));
 	v->squeeze_spaces = read_answer(gguf, KEY("remove_extra_whitespaces"));

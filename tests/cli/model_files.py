@@ -47,9 +47,12 @@ class Gguf:
         assert self.take("<4sI") == (b"GGUF", 3)
         tensors, keys = self.take("<QQ")
         self.kv = {}
+        self.raw = {}  # the entries as they stand in the file
         for _ in range(keys):
-            key = self.string()
-            self.kv[key.decode()] = self.value(self.take("<I")[0])
+            begin = self.at
+            key = self.string().decode()
+            self.kv[key] = self.value(self.take("<I")[0])
+            self.raw[key] = self.data[begin:self.at]
         entries = []
         for _ in range(tensors):
             name = self.string().decode()
@@ -91,6 +94,39 @@ class Gguf:
         if kind == BF16:
             return [struct.unpack("<f", b"\0\0" + data[i:i + 2])[0] for i in range(0, len(data), 2)]
         return list(struct.unpack(f"<{len(data) // (4 if kind == F32 else 2)}{'f' if kind == F32 else 'e'}", data))
+
+
+def gguf_text(text):
+    return struct.pack("<Q", len(text.encode())) + text.encode()
+
+
+def write_gguf(path, entries, tensors):
+    """entries: encoded metadata; tensors: name: (dims, numbers), written as F32."""
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(entries)) + b"".join(entries)
+    data = b""
+    for name, (dims, values) in tensors.items():
+        data += bytes(-len(data) % 32)
+        head += gguf_text(name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, F32, len(data))
+        data += encode(values, F32)
+    pathlib.Path(path).write_bytes(head + bytes(-len(head) % 32) + data)
+
+
+def write_vocabulary_model(vocabulary, path):
+    """The tokenizer of a GGUF file, and the weights of a llama of one layer."""
+    source = Gguf(vocabulary)
+    rows = len(source.kv["tokenizer.ggml.tokens"])
+    sizes = {"context_length": 64, "embedding_length": 2, "block_count": 1, "feed_forward_length": 2,
+             "attention.head_count": 1, "attention.head_count_kv": 1, "rope.dimension_count": 2}
+    entries = [gguf_text("general.architecture") + struct.pack("<I", 8) + gguf_text("llama"),
+               gguf_text("llama.attention.layer_norm_rms_epsilon") + struct.pack("<If", 6, 1e-5)]
+    entries += [gguf_text("llama." + key) + struct.pack("<II", 4, value) for key, value in sizes.items()]
+    entries += [entry for key, entry in source.raw.items() if key.startswith("tokenizer.")]
+    tensors = {"token_embd.weight": ((2, rows), [0.5] * (2 * rows)), "output_norm.weight": ((2,), [1, 1])}
+    for name in ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"):
+        tensors[f"blk.0.{name}.weight"] = ((2, 2), [0.25] * 4)
+    for name in ("attn_norm", "ffn_norm"):
+        tensors[f"blk.0.{name}.weight"] = ((2,), [1, 1])
+    write_gguf(path, entries, tensors)
 
 
 # ---- safetensors ----
