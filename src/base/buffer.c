@@ -93,6 +93,25 @@ void elm__buf_consume(elm__buf *buf, size_t count)
 	buf->length -= count;
 }
 
+void elm__buf_base64(elm__buf *buf, const void *data, size_t length)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678"
+				     "9+/";
+	const uint8_t *bytes = data;
+
+	for (size_t i = 0; i < length; i += 3) {
+		size_t left = length - i;
+		uint32_t group = (uint32_t)bytes[i] << 16 |
+				 (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
+				 (left > 2 ? bytes[i + 2] : 0);
+		char text[4] = { digits[group >> 18], digits[group >> 12 & 63],
+				 left > 1 ? digits[group >> 6 & 63] : '=',
+				 left > 2 ? digits[group & 63] : '=' };
+
+		elm__buf_append(buf, text, sizeof(text));
+	}
+}
+
 const char *elm__buf_text(const elm__buf *buf)
 {
 	return buf->data ? buf->data : "";

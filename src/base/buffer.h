@@ -34,6 +34,9 @@ void elm__buf_puts(elm__buf *buf, const char *text);
 void elm__buf_putc(elm__buf *buf, char c);
 void elm__buf_printf(elm__buf *buf, const char *format, ...) ELM_PRINTF(2, 3);
 
+/* Appends bytes in Base64 (RFC 4648, with padding). */
+void elm__buf_base64(elm__buf *buf, const void *data, size_t length);
+
 /* Makes room for `extra` more bytes and the NUL; false sets `failed`. */
 bool elm__buf_reserve(elm__buf *buf, size_t extra);
 

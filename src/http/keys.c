@@ -58,29 +58,63 @@ static bool parse_hex(const char *text, uint8_t out[32])
 	return text[64] == '\0';
 }
 
-/* "name=..." or "priority=..." */
-static bool parse_setting(elm__http_key *key, const char *word)
+static bool parse_name(const char *value, char out[48])
+{
+	size_t length = strlen(value);
+
+	if (!length || length >= 48)
+		return false;
+	memcpy(out, value, length + 1);
+	return true;
+}
+
+static bool parse_limit(const char *value, uint32_t *out)
 {
 	int64_t number;
 
-	if (!strncmp(word, "name=", 5)) {
-		if (!word[5] || strlen(word + 5) >= sizeof(key->name))
-			return false;
-		memcpy(key->name, word + 5, strlen(word + 5) + 1);
-		return true;
-	}
-	if (strncmp(word, "priority=", 9) != 0 ||
-	    !elm__parse_i64(word + 9, INT32_MIN, INT32_MAX, &number))
+	if (!elm__parse_i64(value, 1, UINT32_MAX, &number))
+		return false;
+	*out = (uint32_t)number;
+	return true;
+}
+
+/* "name=...", "priority=..." and so on; `word` is changed. */
+static bool parse_setting(elm__http_key *key, char *word)
+{
+	char *value = word;
+	const char *name = strsep(&value, "=");
+	int64_t number;
+
+	if (!value)
+		return false;
+	if (!strcmp(name, "name"))
+		return parse_name(value, key->name);
+	if (!strcmp(name, "group"))
+		return parse_name(value, key->group_name);
+	if (!strcmp(name, "requests-per-minute"))
+		return parse_limit(value, &key->requests_per_minute);
+	if (!strcmp(name, "tokens-per-minute"))
+		return parse_limit(value, &key->tokens_per_minute);
+	if (strcmp(name, "priority") != 0 || !elm__parse_i64(value, INT32_MIN, INT32_MAX, &number))
 		return false;
 	key->priority = (int32_t)number;
 	return true;
+}
+
+/* The first key of the group of the last one. */
+static uint32_t find_group(const elm__http_keys *keys, const elm__http_key *last)
+{
+	for (size_t i = 0; i < keys->count && last->group_name[0]; i++)
+		if (!strcmp(keys->keys[i].group_name, last->group_name))
+			return keys->keys[i].number;
+	return last->number;
 }
 
 /* `line` is changed. False with a sentence's end in *wrong. */
 static bool parse_line(elm__http_key *key, char *line, const char **wrong)
 {
 	char *rest = line;
-	const char *word = strtok_r(line, " \t\r", &rest);
+	char *word = strtok_r(line, " \t\r", &rest);
 
 	snprintf(key->name, sizeof(key->name), "key-%u", key->number);
 	if (!strncmp(word, "sha256:", 7)) {
@@ -91,8 +125,8 @@ static bool parse_line(elm__http_key *key, char *line, const char **wrong)
 		*wrong = "cannot be hashed by libcrypto";
 		return false;
 	}
-	*wrong = "has something after the key that is neither name=TEXT (at most 47 bytes) nor "
-		 "priority=NUMBER";
+	*wrong = "has something after the key that is none of name=TEXT, group=TEXT (at most 47 "
+		 "bytes), priority=N, requests-per-minute=N, tokens-per-minute=N";
 	while ((word = strtok_r(NULL, " \t\r", &rest)))
 		if (!parse_setting(key, word))
 			return false;
@@ -120,6 +154,7 @@ static elm_status add_line(elm__http_keys *keys, const char *path, size_t number
 	key->number = (uint32_t)keys->count + 1;
 	if (!parse_line(key, line, &wrong))
 		return elm_error_set(error, ELM_ERR_FORMAT, "%s: line %zu %s", path, number, wrong);
+	key->group = find_group(keys, key);
 	keys->count++;
 	return ELM_OK;
 }

@@ -3,9 +3,10 @@
  *
  * A file of keys has one per line; empty lines and those that begin with '#' do not count:
  *
- *     KEY [name=TEXT] [priority=N]
+ *     KEY [name=TEXT] [priority=N] [group=TEXT] [requests-per-minute=N] [tokens-per-minute=N]
  *
- * where KEY is the key itself or "sha256:" and its hash in 64 hexadecimal digits.
+ * where KEY is the key itself or "sha256:" and its hash in 64 hexadecimal digits. Keys of a group
+ * trust each other. What the settings are good for is up to who uses them.
  */
 #ifndef ELM_HTTP_KEYS_H
 #define ELM_HTTP_KEYS_H
@@ -18,7 +19,11 @@ typedef struct elm__http_key {
 	uint8_t hash[32];
 	uint32_t number; /* from 1, in the order of the file */
 	int32_t priority;
-	char name[48]; /* "key-3" where the file has none */
+	uint32_t group;		      /* the number of the first key of its group; its own */
+	uint32_t requests_per_minute; /* 0: any */
+	uint32_t tokens_per_minute;   /* 0: any */
+	char name[48];		      /* "key-3" where the file has none */
+	char group_name[48];	      /* "" where it has none */
 } elm__http_key;
 
 typedef struct elm__http_keys {

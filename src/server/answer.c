@@ -4,6 +4,8 @@
 #include <edgelm/memory.h>
 
 #include <errno.h>
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -72,7 +74,7 @@ static elm_status make_prompts(elm__answer *a, elm_error *error)
 	if (!a->prompts)
 		return no_memory(error);
 	a->prompt_count = count;
-	if (a->request.api == ELM__API_CHAT)
+	if (elm__api_is_chat(a->request.api))
 		return elm__chat_format_prompt(&a->loaded->format, a->request.messages,
 					       a->request.extra, &a->prompts[0].tokens,
 					       &a->prompts[0].count, error);
@@ -87,8 +89,7 @@ static elm_status make_prompts(elm__answer *a, elm_error *error)
 	return ELM_OK;
 }
 
-/* "chatcmpl-" and 32 letters and digits. */
-static elm_status make_id(elm__answer *a, elm_error *error)
+elm_status elm__make_id(const char *prefix, char out[48], elm_error *error)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345678"
 				     "9ab";
@@ -98,11 +99,10 @@ static elm_status make_id(elm__answer *a, elm_error *error)
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return elm_error_set(error, ELM_ERR_SYSTEM, "no random numbers: %s",
 				     strerror(errno));
-	strcpy(a->id, "chatcmpl-");
-	length = strlen(a->id);
+	length = (size_t)snprintf(out, 48 - sizeof(random), "%s", prefix);
 	for (size_t i = 0; i < sizeof(random); i++)
-		a->id[length + i] = digits[random[i] & 63];
-	a->created = (int64_t)time(NULL);
+		out[length + i] = digits[random[i] & 63];
+	out[length + sizeof(random)] = '\0';
 	return ELM_OK;
 }
 
@@ -123,7 +123,7 @@ static size_t collect_stops(const elm__answer *a, const char **out)
 	size_t count = a->request.stop_count;
 
 	memcpy(out, a->request.stop, count * sizeof(out[0]));
-	if (a->request.api == ELM__API_CHAT)
+	if (elm__api_is_chat(a->request.api))
 		for (size_t i = 0; i < format->stop_count; i++)
 			out[count++] = format->stop[i];
 	return count;
@@ -164,8 +164,8 @@ static elm_status submit(elm__answer *a, elm_error *error)
 		.stop = stop,
 		.stop_count = collect_stops(a, stop),
 		.ignore_eos = r->ignore_eos,
-		.new_text = r->api == ELM__API_CHAT,
-		.logprobs = r->logprobs,
+		.new_text = elm__api_is_chat(r->api),
+		.logprobs = r->logprobs || r->choices > r->returned,
 		.top_logprobs = (uint32_t)r->top_logprobs,
 		.progress = r->progress && r->stream,
 		.priority = priority(r, key),
@@ -210,6 +210,39 @@ static elm_status choose_seed(elm__answer *a, elm_error *error)
 	return ELM_OK;
 }
 
+/* Whether a chat's prompt ends with the tag that opens thoughts. */
+static bool ends_with_opening_tag(const elm__answer *a)
+{
+	enum { LAST = 12 }; /* tokens: more than the tag and blanks after it can be */
+	const elm__prompt *prompt = &a->prompts[0];
+	size_t count = prompt->count < LAST ? prompt->count : LAST, length;
+	bool opened = false;
+	char *text;
+
+	if (!elm_detokenize(a->loaded->tokenizer, prompt->tokens + prompt->count - count, count,
+			    true, &text, &length, NULL)) {
+		opened = elm__thoughts_opened(text, length);
+		elm_free(text);
+	}
+	return opened;
+}
+
+/* Chats may begin with thoughts, unless the text must be JSON. */
+static void begin_thoughts(elm__answer *a)
+{
+	const elm__api_request *r = &a->request;
+	bool apart = r->reasoning == ELM__REASONING_APART ||
+		     (r->reasoning == ELM__REASONING_DEFAULT && !a->server->options.keep_thoughts);
+	bool may = apart && elm__api_is_chat(r->api) &&
+		   (r->form == ELM__FORM_FREE || r->form == ELM__FORM_GRAMMAR);
+	elm__thoughts_stage stage = ELM__THOUGHTS_NONE;
+
+	if (may)
+		stage = ends_with_opening_tag(a) ? ELM__THOUGHTS_INSIDE : ELM__THOUGHTS_UNKNOWN;
+	for (uint32_t i = 0; i < a->choice_count; i++)
+		a->choices[i].thoughts.stage = stage;
+}
+
 static elm_status prepare(elm__answer *a, elm_error *error)
 {
 	elm_status status = make_prompts(a, error);
@@ -217,16 +250,19 @@ static elm_status prepare(elm__answer *a, elm_error *error)
 	if (!status)
 		status = check_context(a, error);
 	if (!status)
-		status = make_id(a, error);
+		status = elm__make_id(a->request.api == ELM__API_RESPONSES ? "resp_" : "chatcmpl-",
+				      a->id, error);
 	if (!status)
 		status = choose_seed(a, error);
 	if (status)
 		return status;
+	a->created = (int64_t)time(NULL);
 	a->choice_count = (uint32_t)(a->prompt_count * (size_t)a->request.choices);
 	a->open = a->choice_count;
 	a->choices = elm__calloc(a->choice_count, sizeof(a->choices[0]));
 	if (!a->choices)
 		return no_memory(error);
+	begin_thoughts(a);
 	return submit(a, error);
 }
 
@@ -297,6 +333,7 @@ void elm__answer_free(elm__answer *a)
 	elm__buf_release(&a->out);
 	elm__buf_release(&a->before);
 	elm__buf_release(&a->after);
+	json_decref(a->response.output);
 	elm__free(a);
 }
 
@@ -311,16 +348,44 @@ static elm_status append(json_t **list, json_t *value, elm_error *error)
 static elm_status keep_event(elm__answer *a, elm__choice *c, const elm__job_event *event,
 			     elm_error *error)
 {
+	bool is_response = a->request.api == ELM__API_RESPONSES;
 	elm_status status = ELM_OK;
 
 	elm__buf_append(&c->text, event->text, event->text_length);
-	if (event->kind != ELM_EVENT_TOKEN)
+	if (event->kind != ELM_EVENT_TOKEN || (a->request.stream && !is_response))
 		return elm__buf_status(&c->text, error);
 	if (a->request.logprobs)
 		status = append(&c->logprobs, elm__answer_logprob(a, event), error);
 	if (!status && a->request.return_tokens)
 		status = append(&c->tokens, json_integer(event->token), error);
 	return status ? status : elm__buf_status(&c->text, error);
+}
+
+/* What of the text is the answer, and what are calls. */
+static bool find_calls(const elm__answer *a, elm__choice *c)
+{
+	size_t begin = c->thoughts.answer, length = c->text.length - begin;
+
+	c->content = c->text.length;
+	if (!a->request.tools)
+		return true;
+	if (!elm__tools_parse(elm__buf_text(&c->text) + begin, length, a->request.tools, &c->calls,
+			      &length))
+		return false;
+	c->content = begin + length;
+	return true;
+}
+
+/* Divides the text of a chat into thoughts and answer, as far as it goes. */
+static void read_thoughts(elm__choice *c, const elm__job_event *event)
+{
+	elm__thoughts_stage before = c->thoughts.stage;
+	bool token = event->kind == ELM_EVENT_TOKEN;
+
+	elm__thoughts_read(&c->thoughts, elm__buf_text(&c->text), c->text.length,
+			   event->kind == ELM_EVENT_DONE);
+	c->thought_tokens += token && (c->thoughts.stage == ELM__THOUGHTS_INSIDE ||
+				       before == ELM__THOUGHTS_INSIDE);
 }
 
 static elm_status take_end(elm__answer *a, elm__choice *c, const elm__job_event *event,
@@ -337,9 +402,7 @@ static elm_status take_end(elm__answer *a, elm__choice *c, const elm__job_event 
 	c->ended = true;
 	c->finish = event->finish;
 	a->open--;
-	c->content = c->text.length;
-	if (a->request.tools && !elm__tools_parse(elm__buf_text(&c->text), c->text.length,
-						  a->request.tools, &c->calls, &c->content))
+	if (!find_calls(a, c))
 		return no_memory(error);
 	if (event->stop) {
 		c->stop = elm__strdup(event->stop);
@@ -365,7 +428,60 @@ elm_status elm__answer_take(elm__answer *a, const elm__job_event *event, bool ke
 		c->has_newline = true;
 	if (keep)
 		status = keep_event(a, c, event, error);
+	if (event->kind == ELM_EVENT_TOKEN)
+		c->likelihood += (double)event->logprob;
+	if (!status && elm__api_is_chat(a->request.api))
+		read_thoughts(c, event);
 	if (!status && event->kind == ELM_EVENT_DONE)
 		status = take_end(a, c, event, error);
 	return status;
+}
+
+elm__news elm__answer_news(const elm__answer *a, elm__choice *c, bool complete)
+{
+	const char *text = elm__buf_text(&c->text);
+	size_t begin = c->thoughts.answer, until = c->text.length;
+	elm__news news = { .thoughts = text, .text = text };
+
+	if (c->told_thoughts < c->thoughts.begin)
+		c->told_thoughts = c->thoughts.begin;
+	if (c->thoughts.end > c->told_thoughts) {
+		news.thoughts += c->told_thoughts;
+		news.thoughts_length = c->thoughts.end - c->told_thoughts;
+		c->told_thoughts = c->thoughts.end;
+	}
+	if (c->told < begin)
+		c->told = begin;
+	/* Text in which a call may begin is not told yet. */
+	if (complete)
+		until = c->content;
+	else if (a->request.tools)
+		until = begin + elm__tools_certain(text + begin, until - begin, c->told - begin);
+	if (c->thoughts.stage != ELM__THOUGHTS_UNKNOWN && until > c->told) {
+		news.text += c->told;
+		news.text_length = until - c->told;
+		c->told = until;
+	}
+	return news;
+}
+
+static double likelihood(const elm__choice *c)
+{
+	return c->stats.token_count ? c->likelihood / (double)c->stats.token_count : -INFINITY;
+}
+
+void elm__answer_rank(elm__answer *a)
+{
+	uint32_t each = (uint32_t)a->request.choices, most = (uint32_t)a->request.returned;
+
+	for (uint32_t first = 0; most < each && first < a->choice_count; first += each)
+		for (uint32_t i = 0; i < most; i++) {
+			elm__choice *c = &a->choices[first + i], *best = c, swap = *c;
+
+			for (uint32_t j = i + 1; j < each; j++)
+				if (likelihood(c + (j - i)) > likelihood(best))
+					best = c + (j - i);
+			*c = *best;
+			*best = swap;
+		}
 }

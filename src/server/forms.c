@@ -181,7 +181,7 @@ elm_status elm__forms_filter(elm__forms *forms, const elm__api_request *request,
 	status = constrain(forms, request, &constraint, error);
 	if (status)
 		return status;
-	elm_constraint_reset(constraint, request->api == ELM__API_CHAT);
+	elm_constraint_reset(constraint, elm__api_is_chat(request->api));
 	*filter = (elm_token_filter){ filter_apply, filter_accept, filter_finished, filter_release,
 				      constraint };
 	return ELM_OK;

@@ -15,8 +15,8 @@ static void tell(elm__answer *a)
 	while (!a->complete && elm__job_next(a->job, &event)) {
 		elm_error error = { 0 };
 
-		/* Text in which a call may begin is not told yet. */
-		if (elm__answer_take(a, &event, a->request.tools != NULL, &error))
+		/* What a chat's text is may depend on what follows. */
+		if (elm__answer_take(a, &event, elm__api_is_chat(a->request.api), &error))
 			elm__answer_put_error(a, &error);
 		else
 			elm__answer_put_event(a, &event);
@@ -98,8 +98,10 @@ static void reply_whole(elm__answer *a)
 			       "the client has gone");
 	else if (error.status)
 		elm__server_fail(a->server, a->exchange, &error);
-	else
+	else {
+		elm__answer_rank(a);
 		elm__http_reply_json(a->exchange, 200, elm__answer_json(a));
+	}
 	note(a);
 	elm__answer_free(a);
 }
@@ -137,4 +139,9 @@ void elm__serve_completions(void *user, elm__http_exchange *exchange)
 void elm__serve_completion(void *user, elm__http_exchange *exchange)
 {
 	generate(user, exchange, ELM__API_COMPLETION);
+}
+
+void elm__serve_responses(void *user, elm__http_exchange *exchange)
+{
+	generate(user, exchange, ELM__API_RESPONSES);
 }

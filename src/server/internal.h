@@ -16,7 +16,8 @@ struct elm__server {
 };
 
 /* Handlers; `user` is the server. */
-elm__http_handler elm__serve_chat, elm__serve_completions, elm__serve_completion;
+elm__http_handler elm__serve_chat, elm__serve_completions, elm__serve_completion,
+	elm__serve_responses;
 elm__http_handler elm__serve_health, elm__serve_models, elm__serve_props, elm__serve_slots;
 elm__http_handler elm__serve_page, elm__serve_status;
 elm__http_handler elm__serve_metrics, elm__serve_embeddings, elm__serve_unknown;

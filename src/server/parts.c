@@ -134,40 +134,16 @@ json_t *elm__answer_timings(const elm__answer *a)
 			 ratio(ms, later), "predicted_per_second", ratio(later * 1e3, ms));
 }
 
-/* {"id", "token", "bytes", "logprob"} */
-static json_t *token_json(const elm_tokenizer *tokenizer, elm_token token, float logprob)
+void elm__put_json(elm__buf *out, json_t *value)
 {
-	elm_gguf_string piece = elm_token_piece(tokenizer, token, true);
-	json_t *bytes = json_array();
+	char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 
-	for (size_t i = 0; i < piece.length && bytes; i++)
-		if (json_array_append_new(bytes, json_integer((uint8_t)piece.data[i]))) {
-			json_decref(bytes);
-			bytes = NULL;
-		}
-	/* JSON has no infinity; this is what the dialects write for "impossible". */
-	return json_pack("{s:i, s:o, s:o, s:f}", "id", (int)token, "token",
-			 elm__json_bytes(piece.data, piece.length), "bytes", bytes, "logprob",
-			 isfinite(logprob) ? (double)logprob : -9999.0);
-}
-
-json_t *elm__answer_logprob(const elm__answer *a, const elm__job_event *event)
-{
-	const elm_tokenizer *tokenizer = a->loaded->tokenizer;
-	json_t *value = token_json(tokenizer, event->token, event->logprob);
-	json_t *top = json_array();
-
-	for (size_t i = 0; i < event->top_count && top; i++)
-		if (json_array_append_new(top, token_json(tokenizer, event->top[i].token,
-							  event->top[i].logprob))) {
-			json_decref(top);
-			top = NULL;
-		}
-	if (json_object_set_new(value, "top_logprobs", top)) {
-		json_decref(value);
-		return NULL;
-	}
-	return value;
+	json_decref(value);
+	if (text)
+		elm__buf_puts(out, text);
+	else
+		out->failed = true;
+	free(text);
 }
 
 static json_t *strings(const char *const *items, size_t count)
@@ -234,6 +210,15 @@ static json_t *prompt_json(const elm__answer *a, uint32_t choice)
 	return value;
 }
 
+json_t *elm__answer_prompt_text(const elm__answer *a, uint32_t choice)
+{
+	const json_t *prompt = a->request.prompt;
+
+	if (a->prompt_count > 1 || json_is_string(json_array_get(prompt, 0)))
+		prompt = json_array_get(prompt, choice / (size_t)a->request.choices);
+	return json_is_string(prompt) ? json_incref((json_t *)prompt) : prompt_json(a, choice);
+}
+
 static const char *stop_type(const elm__choice *c)
 {
 	switch (c->finish) {
@@ -246,8 +231,7 @@ static const char *stop_type(const elm__choice *c)
 	}
 }
 
-/* A new reference, or an empty array. */
-static json_t *list_or_empty(json_t *list)
+json_t *elm__list_or_empty(json_t *list)
 {
 	return list ? json_incref(list) : json_array();
 }
@@ -260,8 +244,8 @@ json_t *elm__answer_completion(const elm__answer *a, uint32_t number, bool strea
 	json_t *value = json_pack(
 		"{s:i, s:s%, s:o, s:i, s:b, s:s, s:I, s:I, s:o, s:o, s:b, s:b, s:s, s:s, s:I, s:o}",
 		"index", (int)number, "content", stream ? "" : elm__buf_text(&c->text),
-		stream ? (size_t)0 : c->text.length, "tokens", list_or_empty(c->tokens), "id_slot",
-		-1, "stop", 1, "model", a->loaded->name, "tokens_predicted",
+		stream ? (size_t)0 : c->text.length, "tokens", elm__list_or_empty(c->tokens),
+		"id_slot", -1, "stop", 1, "model", a->loaded->name, "tokens_predicted",
 		(json_int_t)c->stats.token_count, "tokens_evaluated", (json_int_t)prompt,
 		"generation_settings", settings_json(&a->request), "prompt", prompt_json(a, number),
 		"has_new_line", c->has_newline, "truncated", c->finish == ELM_FINISH_CONTEXT,

@@ -6,52 +6,83 @@
 
 #include "base/clock.h"
 #include "server/answer.h"
-#include "server/tools.h"
-
-/* {"content": [...]}, null where none are wanted. */
-static json_t *logprobs_json(const elm__answer *a, const elm__choice *c)
-{
-	if (!a->request.logprobs)
-		return json_null();
-	return json_pack("{s:o}", "content", c->logprobs ? json_incref(c->logprobs) : json_array());
-}
 
 static json_t *chat_choice(const elm__answer *a, uint32_t number)
 {
 	const elm__choice *c = &a->choices[number];
-	json_t *content = c->calls && !c->content ?
-				  json_null() :
-				  json_stringn(elm__buf_text(&c->text), c->content);
-	json_t *value = json_pack("{s:s, s:i, s:{s:s, s:o, s:O*}}", "finish_reason",
+	const elm__thoughts *t = &c->thoughts;
+	const char *text = elm__buf_text(&c->text);
+	size_t length = c->content - t->answer;
+	json_t *content =
+		c->calls && !length ? json_null() : json_stringn(text + t->answer, length);
+	json_t *thoughts =
+		t->end > t->begin ? json_stringn(text + t->begin, t->end - t->begin) : NULL;
+	json_t *value = json_pack("{s:s, s:i, s:{s:s, s:o, s:o*, s:O*}}", "finish_reason",
 				  elm__answer_finish(c), "index", (int)number, "message", "role",
-				  "assistant", "content", content, "tool_calls", c->calls);
+				  "assistant", "content", content, "reasoning_content", thoughts,
+				  "tool_calls", c->calls);
 
 	if (value && a->request.logprobs &&
-	    json_object_set_new(value, "logprobs", logprobs_json(a, c))) {
+	    json_object_set_new(value, "logprobs",
+				json_pack("{s:o}", "content", elm__list_or_empty(c->logprobs)))) {
 		json_decref(value);
 		return NULL;
 	}
 	return value;
 }
 
+/* The prompt, as the client has given it, where it is to stand before the text. */
+static void put_echo(const elm__answer *a, uint32_t number, elm__buf *out)
+{
+	json_t *prompt = a->request.echo ? elm__answer_prompt_text(a, number) : NULL;
+
+	if (prompt)
+		elm__buf_append(out, json_string_value(prompt), json_string_length(prompt));
+	else
+		out->failed |= a->request.echo;
+	json_decref(prompt);
+}
+
 static json_t *text_choice(const elm__answer *a, uint32_t number)
 {
 	const elm__choice *c = &a->choices[number];
+	elm__buf text = ELM__BUF_INIT;
+	json_t *value = NULL, *logprobs;
+	size_t characters = 0;
 
-	return json_pack("{s:s%, s:i, s:o, s:s}", "text", elm__buf_text(&c->text), c->text.length,
-			 "index", (int)number, "logprobs", logprobs_json(a, c), "finish_reason",
-			 elm__answer_finish(c));
+	put_echo(a, number, &text);
+	elm__buf_append(&text, c->text.data, c->text.length);
+	logprobs = a->request.logprobs ? elm__list_or_empty(c->logprobs) : json_null();
+	if (a->request.logprobs) {
+		json_t *list = logprobs;
+
+		logprobs = elm__logprobs_legacy(list, &characters);
+		json_decref(list);
+	}
+	if (!text.failed)
+		value = json_pack("{s:s%, s:i, s:o, s:s}", "text", elm__buf_text(&text),
+				  text.length, "index", (int)number, "logprobs", logprobs,
+				  "finish_reason", elm__answer_finish(c));
+	else
+		json_decref(logprobs);
+	elm__buf_release(&text);
+	return value;
 }
 
 static json_t *each_choice(const elm__answer *a, json_t *(*make)(const elm__answer *, uint32_t))
 {
 	json_t *list = json_array();
 
-	for (uint32_t i = 0; i < a->choice_count; i++)
-		if (json_array_append_new(list, make(a, i))) {
+	for (uint32_t i = 0; i < a->choice_count; i++) {
+		uint32_t number = elm__answer_returned(a, i);
+
+		if (number >= a->choice_count)
+			break;
+		if (json_array_append_new(list, make(a, number))) {
 			json_decref(list);
 			return NULL;
 		}
+	}
 	return list;
 }
 
@@ -69,6 +100,8 @@ json_t *elm__answer_json(const elm__answer *a)
 {
 	bool chat = a->request.api == ELM__API_CHAT;
 
+	if (a->request.api == ELM__API_RESPONSES)
+		return elm__response_json(a);
 	if (a->request.api == ELM__API_COMPLETION)
 		return a->choice_count == 1 ? whole_completion(a, 0) :
 					      each_choice(a, whole_completion);
@@ -80,24 +113,15 @@ json_t *elm__answer_json(const elm__answer *a)
 			 elm__answer_timings(a));
 }
 
-/* Writes the text of a value and releases it. */
-static void put_json(elm__buf *out, json_t *value)
-{
-	char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-
-	json_decref(value);
-	if (text)
-		elm__buf_puts(out, text);
-	else
-		out->failed = true;
-	free(text);
-}
-
 void elm__answer_begin_stream(elm__answer *a)
 {
 	const char *name = a->loaded->name;
 	bool chat = a->request.api == ELM__API_CHAT;
 
+	if (a->request.api == ELM__API_RESPONSES) {
+		elm__response_begin_stream(a);
+		return;
+	}
 	elm__buf_printf(&a->before, ",\"created\":%" PRId64, a->created);
 	if (chat)
 		elm__buf_printf(&a->before, ",\"id\":\"%s\"", a->id);
@@ -117,24 +141,14 @@ static void end_chunk(elm__answer *a, bool usage, bool timings)
 	elm__buf_append(&a->out, a->before.data, a->before.length);
 	if (usage) {
 		elm__buf_puts(&a->out, ",\"usage\":");
-		put_json(&a->out, elm__answer_usage(a));
+		elm__put_json(&a->out, elm__answer_usage(a));
 	}
 	elm__buf_append(&a->out, elm__buf_text(&a->after), a->after.length);
 	if (timings) {
 		elm__buf_puts(&a->out, ",\"timings\":");
-		put_json(&a->out, elm__answer_timings(a));
+		elm__put_json(&a->out, elm__answer_timings(a));
 	}
 	elm__buf_puts(&a->out, "}\n\n");
-}
-
-/* ,"logprobs":{"content":[...]} */
-static void put_logprobs(elm__answer *a, const elm__job_event *event)
-{
-	if (!a->request.logprobs || event->kind != ELM_EVENT_TOKEN)
-		return;
-	elm__buf_puts(&a->out, ",\"logprobs\":{\"content\":[");
-	put_json(&a->out, elm__answer_logprob(a, event));
-	elm__buf_puts(&a->out, "]}");
 }
 
 static void put_progress(elm__answer *a, const elm__job_event *event)
@@ -166,33 +180,31 @@ static void put_calls(elm__answer *a, const elm__choice *c)
 	json_array_foreach(c->calls, i, call) if (json_object_set_new(call, "index",
 								      json_integer((json_int_t)i)))
 		a->out.failed = true;
-	put_json(&a->out, json_incref(c->calls));
+	elm__put_json(&a->out, json_incref(c->calls));
 	elm__buf_puts(&a->out, "}}]");
 }
 
-/* What of the text an event lets us tell: all that is new, unless a call may begin in it. */
-static size_t new_text(const elm__answer *a, elm__choice *c, const elm__job_event *event,
-		       const char **text)
+/* A chunk with some text, perhaps with the probabilities of the event's token. */
+static void put_delta(elm__answer *a, const elm__job_event *event, const char *member,
+		      const char *text, size_t length, bool logprobs)
 {
-	size_t until, length;
-
-	*text = event->text;
-	if (!a->request.tools)
-		return event->text_length;
-	*text = elm__buf_text(&c->text) + c->told;
-	until = event->kind == ELM_EVENT_DONE ?
-			c->content :
-			elm__tools_certain(elm__buf_text(&c->text), c->text.length, c->told);
-	length = until > c->told ? until - c->told : 0;
-	c->told += length;
-	return length;
+	begin_delta(a, event->choice);
+	elm__buf_printf(&a->out, "{\"%s\":", member);
+	elm__put_string(&a->out, text, length);
+	elm__buf_putc(&a->out, '}');
+	if (logprobs) {
+		elm__buf_puts(&a->out, ",\"logprobs\":{\"content\":[");
+		elm__put_json(&a->out, elm__answer_logprob(a, event));
+		elm__buf_puts(&a->out, "]}");
+	}
+	elm__buf_puts(&a->out, "}]");
+	end_chunk(a, false, a->request.timings_per_token);
 }
 
 static void put_chat(elm__answer *a, const elm__job_event *event)
 {
 	elm__choice *c = &a->choices[event->choice];
-	const char *text;
-	size_t length = new_text(a, c, event, &text);
+	elm__news news = elm__answer_news(a, c, event->kind == ELM_EVENT_DONE);
 	bool last = event->kind == ELM_EVENT_DONE && !a->open;
 	bool wants_logprobs = a->request.logprobs && event->kind == ELM_EVENT_TOKEN;
 
@@ -204,15 +216,13 @@ static void put_chat(elm__answer *a, const elm__job_event *event)
 		end_chunk(a, false, false);
 		c->started = true;
 	}
-	if (length || wants_logprobs) {
-		begin_delta(a, event->choice);
-		elm__buf_puts(&a->out, "{\"content\":");
-		elm__put_string(&a->out, text, length);
-		elm__buf_putc(&a->out, '}');
-		put_logprobs(a, event);
-		elm__buf_puts(&a->out, "}]");
-		end_chunk(a, false, a->request.timings_per_token);
+	if (news.thoughts_length) {
+		put_delta(a, event, "reasoning_content", news.thoughts, news.thoughts_length,
+			  wants_logprobs && !news.text_length);
+		wants_logprobs &= news.text_length > 0;
 	}
+	if (news.text_length || wants_logprobs)
+		put_delta(a, event, "content", news.text, news.text_length, wants_logprobs);
 	if (event->kind != ELM_EVENT_DONE)
 		return;
 	if (c->calls) {
@@ -231,22 +241,41 @@ static void put_chat(elm__answer *a, const elm__job_event *event)
 	}
 }
 
+/* Those of the event's token, or null. */
+static void put_legacy_logprobs(elm__answer *a, const elm__job_event *event)
+{
+	json_t *list = event ? json_pack("[o]", elm__answer_logprob(a, event)) : NULL;
+
+	if (event)
+		elm__put_json(&a->out, list ? elm__logprobs_legacy(
+						      list, &a->choices[event->choice].characters) :
+					      NULL);
+	else
+		elm__buf_puts(&a->out, "null");
+	json_decref(list);
+}
+
 static void put_text(elm__answer *a, const elm__job_event *event)
 {
+	elm__choice *c = &a->choices[event->choice];
 	bool done = event->kind == ELM_EVENT_DONE;
 	bool wants_logprobs = a->request.logprobs && event->kind == ELM_EVENT_TOKEN;
+	elm__buf text = ELM__BUF_INIT;
 
-	if (event->text_length || wants_logprobs) {
+	if (!c->started)
+		put_echo(a, event->choice, &text);
+	c->started = true;
+	elm__buf_append(&text, event->text, event->text_length);
+	if (text.length || wants_logprobs) {
 		elm__buf_puts(&a->out, "data: {\"choices\":[{\"text\":");
-		elm__put_string(&a->out, event->text, event->text_length);
-		elm__buf_printf(&a->out, ",\"index\":%u", event->choice);
-		if (wants_logprobs)
-			put_logprobs(a, event);
-		else
-			elm__buf_puts(&a->out, ",\"logprobs\":null");
+		elm__put_string(&a->out, elm__buf_text(&text), text.length);
+		elm__buf_printf(&a->out, ",\"index\":%u,\"logprobs\":", event->choice);
+		put_legacy_logprobs(a, wants_logprobs ? event : NULL);
 		elm__buf_puts(&a->out, ",\"finish_reason\":null}]");
 		end_chunk(a, false, a->request.timings_per_token);
 	}
+	a->out.failed |= text.failed;
+	elm__buf_release(&text);
 	if (!done)
 		return;
 	elm__buf_printf(&a->out,
@@ -272,19 +301,19 @@ static void put_completion(elm__answer *a, const elm__job_event *event)
 				event->stats.token_count, event->stats.prompt_count);
 		if (wants_logprobs) {
 			elm__buf_puts(&a->out, ",\"completion_probabilities\":[");
-			put_json(&a->out, elm__answer_logprob(a, event));
+			elm__put_json(&a->out, elm__answer_logprob(a, event));
 			elm__buf_putc(&a->out, ']');
 		}
 		if (a->request.timings_per_token) {
 			elm__buf_puts(&a->out, ",\"timings\":");
-			put_json(&a->out, elm__answer_timings(a));
+			elm__put_json(&a->out, elm__answer_timings(a));
 		}
 		elm__buf_puts(&a->out, "}\n\n");
 	}
 	if (event->kind != ELM_EVENT_DONE)
 		return;
 	elm__buf_puts(&a->out, "data: ");
-	put_json(&a->out, elm__answer_completion(a, event->choice, true));
+	elm__put_json(&a->out, elm__answer_completion(a, event->choice, true));
 	elm__buf_puts(&a->out, "\n\n");
 }
 
@@ -300,11 +329,14 @@ void elm__answer_put_event(elm__answer *a, const elm__job_event *event)
 	case ELM__API_COMPLETION:
 		put_completion(a, event);
 		break;
+	case ELM__API_RESPONSES:
+		elm__response_put_event(a, event);
+		break;
 	}
 	if (a->open)
 		return;
 	a->complete = true;
-	if (a->request.api != ELM__API_COMPLETION)
+	if (a->request.api == ELM__API_CHAT || a->request.api == ELM__API_COMPLETIONS)
 		elm__buf_puts(&a->out, "data: [DONE]\n\n");
 }
 
@@ -313,9 +345,13 @@ void elm__answer_put_error(elm__answer *a, const elm_error *error)
 	const char *type;
 	int status = elm__server_status(error->status, &type);
 
-	elm__buf_puts(&a->out, "data: ");
-	put_json(&a->out, json_pack("{s:{s:i, s:s, s:s}}", "error", "code", status, "message",
-				    error->text, "type", type));
-	elm__buf_puts(&a->out, "\n\n");
 	a->complete = true;
+	if (a->request.api == ELM__API_RESPONSES) {
+		elm__response_put_error(a, error);
+		return;
+	}
+	elm__buf_puts(&a->out, "data: ");
+	elm__put_json(&a->out, json_pack("{s:{s:i, s:s, s:s}}", "error", "code", status, "message",
+					 error->text, "type", type));
+	elm__buf_puts(&a->out, "\n\n");
 }

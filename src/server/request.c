@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "server/responses_request.h"
 #include "server/tools.h"
 
 #define TRY(call)                            \
@@ -81,12 +82,12 @@ static const struct {
 } missing[] = {
 	{ "dynatemp_range", 0 }, { "xtc_probability", 0 },  { "dry_multiplier", 0 },
 	{ "top_n_sigma", 0 },	 { "t_max_predict_ms", 0 }, { "n_indent", 0 },
-	{ "min_keep", 0 },	 { "best_of", 1 },
+	{ "min_keep", 0 },
 };
 
 static elm_status refuse_missing(const json_t *root, elm_error *error)
 {
-	static const char *const present[] = { "suffix",   "echo",	   "image_data",  "lora",
+	static const char *const present[] = { "suffix",   "image_data",   "lora",
 					       "samplers", "input_prefix", "input_suffix" };
 
 	for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
@@ -333,7 +334,7 @@ static elm_status read_form(elm__api_request *r, elm_error *error)
 	const json_t *schema = member(r->root, "json_schema");
 	const json_t *grammar = member(r->root, "grammar");
 
-	if (r->api == ELM__API_CHAT) {
+	if (elm__api_is_chat(r->api)) {
 		TRY(demand_call(r, error));
 		TRY(read_response_format(r, error));
 	}
@@ -356,7 +357,7 @@ static elm_status read_logprobs(elm__api_request *r, elm_error *error)
 {
 	int64_t number = -1;
 
-	if (r->api == ELM__API_CHAT) {
+	if (elm__api_is_chat(r->api)) {
 		TRY(get_bool(r->root, "logprobs", &r->logprobs, error));
 		TRY(get_int(r->root, "top_logprobs", 0, 20, &r->top_logprobs, error));
 		if (r->top_logprobs && !r->logprobs)
@@ -386,20 +387,65 @@ static elm_status read_length(elm__api_request *r, elm_error *error)
 	return ELM_OK;
 }
 
+/* Completions may have more generated than they get, and the prompt in front. */
+static elm_status read_choices(elm__api_request *r, elm_error *error)
+{
+	int64_t best_of;
+
+	r->choices = 1;
+	TRY(get_int(r->root, "n", 1, ELM__API_CHOICES, &r->choices, error));
+	r->returned = best_of = r->choices;
+	if (r->api != ELM__API_COMPLETIONS)
+		return ELM_OK;
+	TRY(get_bool(r->root, "echo", &r->echo, error));
+	if (r->echo && r->logprobs)
+		return elm_error_set(error, ELM_ERR_UNSUPPORTED,
+				     "Field 'echo' together with 'logprobs' is not supported: the "
+				     "probabilities of prompts are not computed");
+	TRY(get_int(r->root, "best_of", 1, ELM__API_CHOICES, &best_of, error));
+	if (best_of < r->returned)
+		return elm_error_set(error, ELM_ERR_ARGUMENT,
+				     "Field 'best_of' must be at least 'n'");
+	if (best_of > r->returned && r->stream)
+		return elm_error_set(error, ELM_ERR_ARGUMENT,
+				     "Field 'best_of' cannot be used in a stream: which answer is "
+				     "the best is known at the end");
+	r->choices = best_of;
+	return ELM_OK;
+}
+
+static elm_status read_reasoning(elm__api_request *r, elm_error *error)
+{
+	const char *format = NULL;
+
+	TRY(elm__json_get_string(r->root, "reasoning_format", &format, error));
+	if (!format)
+		return ELM_OK;
+	if (!strcmp(format, "none"))
+		r->reasoning = ELM__REASONING_NONE;
+	else if (!strcmp(format, "auto") || !strcmp(format, "deepseek"))
+		r->reasoning = ELM__REASONING_APART;
+	else
+		return elm_error_set(error, ELM_ERR_ARGUMENT,
+				     "Field 'reasoning_format' must be \"auto\", \"deepseek\" or "
+				     "\"none\"");
+	return ELM_OK;
+}
+
 static elm_status read_common(elm__api_request *r, elm_error *error)
 {
 	const json_t *options = member(r->root, "stream_options");
 	bool cache = true;
 
-	r->choices = 1;
 	TRY(refuse_missing(r->root, error));
 	TRY(read_length(r, error));
 	TRY(read_sampling(r, error));
 	TRY(read_stop(r, error));
 	TRY(read_form(r, error));
 	TRY(read_logprobs(r, error));
-	TRY(get_int(r->root, "n", 1, ELM__API_CHOICES, &r->choices, error));
 	TRY(get_bool(r->root, "stream", &r->stream, error));
+	TRY(read_choices(r, error));
+	TRY(read_reasoning(r, error));
 	TRY(get_bool(r->root, "ignore_eos", &r->ignore_eos, error));
 	TRY(get_bool(r->root, "timings_per_token", &r->timings_per_token, error));
 	TRY(get_bool(r->root, "return_progress", &r->progress, error));
@@ -501,33 +547,44 @@ static elm_status read_conversation(elm__api_request *r, elm_error *error)
 	return read_tools(r, error);
 }
 
-static elm_status read_prompt(elm__api_request *r, elm_error *error)
+elm_status elm__api_check_prompts(const json_t *value, const char *field, size_t most,
+				  elm_error *error)
 {
-	const json_t *prompt = member(r->root, "prompt");
 	const json_t *item;
 	size_t i;
 
-	if (!prompt)
-		return elm_error_set(error, ELM_ERR_ARGUMENT, "Field 'prompt' is missing");
-	r->prompt = prompt;
-	if (json_is_string(prompt) || (json_array_size(prompt) && elm__api_is_tokens(prompt)))
+	if (!value || json_is_null(value))
+		return elm_error_set(error, ELM_ERR_ARGUMENT, "Field '%s' is missing", field);
+	if (json_is_string(value) || (json_array_size(value) && elm__api_is_tokens(value)))
 		return ELM_OK;
-	if (!json_array_size(prompt) || json_array_size(prompt) > ELM__API_PROMPTS)
+	if (!json_array_size(value) || json_array_size(value) > most)
 		return elm_error_set(error, ELM_ERR_ARGUMENT,
-				     "Field 'prompt' must be a string, an array of tokens, or 1 to "
-				     "%d of those",
-				     ELM__API_PROMPTS);
-	json_array_foreach(
-		prompt, i,
-		item) if (!json_is_string(item) &&
-			  !(json_array_size(item) &&
-			    elm__api_is_tokens(
-				    item))) return elm_error_set(error, ELM_ERR_ARGUMENT,
-								 "Field 'prompt[%zu]' must be a "
-								 "string or an array of "
-								 "tokens",
-								 i);
+				     "Field '%s' must be a string, an array of tokens, or 1 to %zu "
+				     "of those",
+				     field, most);
+	json_array_foreach(value, i, item)
+	{
+		if (json_is_string(item) || (json_array_size(item) && elm__api_is_tokens(item)))
+			continue;
+		return elm_error_set(error, ELM_ERR_ARGUMENT,
+				     "Field '%s[%zu]' must be a string or an array of tokens",
+				     field, i);
+	}
 	return ELM_OK;
+}
+
+static elm_status read_prompt(elm__api_request *r, elm_error *error)
+{
+	r->prompt = member(r->root, "prompt");
+	return elm__api_check_prompts(r->prompt, "prompt", ELM__API_PROMPTS, error);
+}
+
+/* A request for a response goes on as the chat that it means. */
+static elm_status read_response(elm__api_request *r, elm_error *error)
+{
+	r->asked = r->root;
+	r->root = NULL;
+	return elm__responses_to_chat(r->asked, &r->root, error);
 }
 
 elm_status elm__api_parse_object(const char *text, size_t length, json_t **out, elm_error *error)
@@ -567,9 +624,11 @@ elm_status elm__api_request_parse(elm__api_request *request, elm__api api,
 	request->sampling.bias = NULL;
 	request->sampling.bias_count = 0;
 	status = elm__api_parse_object(text, length, &request->root, error);
+	if (!status && api == ELM__API_RESPONSES)
+		status = read_response(request, error);
 	if (!status)
-		status = api == ELM__API_CHAT ? read_conversation(request, error) :
-						read_prompt(request, error);
+		status = elm__api_is_chat(api) ? read_conversation(request, error) :
+						 read_prompt(request, error);
 	if (!status)
 		status = read_common(request, error);
 	if (status)
@@ -583,5 +642,6 @@ void elm__api_request_release(elm__api_request *request)
 	elm__free(request->schema);
 	json_decref(request->extra);
 	json_decref(request->root);
+	json_decref(request->asked);
 	memset(request, 0, sizeof(*request));
 }

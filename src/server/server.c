@@ -25,6 +25,7 @@ static const elm__http_route routes[] = {
 	{ "POST", "/chat/completions", elm__serve_chat, false },
 	{ "POST", "/v1/chat/completions", elm__serve_chat, false },
 	{ "POST", "/v1/completions", elm__serve_completions, false },
+	{ "POST", "/v1/responses", elm__serve_responses, false },
 	{ "POST", "/completion", elm__serve_completion, false },
 	{ "POST", "/completions", elm__serve_completion, false },
 	{ "POST", "/v1/embeddings", elm__serve_embeddings, false },

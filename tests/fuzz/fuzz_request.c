@@ -18,8 +18,11 @@ static void require(bool holds, const char *what)
 static void check(const elm__api_request *r)
 {
 	require(json_is_object(r->root), "a request is an object");
-	require((r->api == ELM__API_CHAT) == (r->messages != NULL), "a chat has messages");
-	require((r->api == ELM__API_CHAT) == (r->prompt == NULL), "and no prompt");
+	require(elm__api_is_chat(r->api) == (r->messages != NULL), "a chat has messages");
+	require(elm__api_is_chat(r->api) == (r->prompt == NULL), "and no prompt");
+	require((r->api == ELM__API_RESPONSES) == (r->asked != NULL),
+		"a response keeps its request");
+	require(r->returned >= 1 && r->returned <= r->choices, "some choices are returned");
 	require(r->choices >= 1 && r->choices <= ELM__API_CHOICES, "choices are bounded");
 	require(r->max_tokens == -1 || r->max_tokens >= 1, "so is the length");
 	require(r->top_logprobs >= 0 && r->top_logprobs <= 100, "and the number of alternatives");
@@ -35,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	elm_sampler_options defaults = elm_sampler_defaults();
 
-	for (int api = ELM__API_CHAT; api <= ELM__API_COMPLETION; api++) {
+	for (int api = ELM__API_CHAT; api <= ELM__API_RESPONSES; api++) {
 		elm__api_request request;
 		elm_error error = { 0 };
 

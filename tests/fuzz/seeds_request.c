@@ -23,6 +23,17 @@ static const char *const bodies[] = {
 	"true, \"cache_prompt\": false, \"timings_per_token\": true, \"return_tokens\": true, "
 	"\"return_progress\": true, \"dry_multiplier\": 0, \"logit_bias\": [[1, false]], "
 	"\"priority\": 1, \"json_schema\": null}",
+	"{\"input\": \"hi\", \"instructions\": \"be brief\", \"max_output_tokens\": 5, "
+	"\"reasoning\": {\"effort\": \"none\"}, \"truncation\": \"disabled\", \"store\": true}",
+	"{\"input\": [{\"role\": \"developer\", \"content\": [{\"type\": \"input_text\", "
+	"\"text\": \"x\"}]}, {\"type\": \"reasoning\", \"summary\": []}, {\"type\": "
+	"\"function_call\", \"call_id\": \"c\", \"name\": \"f\", \"arguments\": \"{}\"}, "
+	"{\"type\": \"function_call_output\", \"call_id\": \"c\", \"output\": \"1\"}], "
+	"\"tools\": [{\"type\": \"function\", \"name\": \"f\", \"parameters\": {}}], "
+	"\"tool_choice\": {\"type\": \"function\", \"name\": \"f\"}, \"include\": "
+	"[\"message.output_text.logprobs\"], \"top_logprobs\": 2}",
+	"{\"input\": \"j\", \"text\": {\"format\": {\"type\": \"json_schema\", \"name\": \"n\", "
+	"\"schema\": {\"type\": \"object\"}}}, \"stream\": true}",
 };
 
 void seeds_request(void)

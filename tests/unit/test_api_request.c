@@ -194,8 +194,29 @@ static void test_what_we_do_not_have(void **state)
 	elm__api_request_release(&r);
 	refuse(ELM__API_COMPLETION, "\"xtc_probability\": 0.5", "xtc_probability");
 	refuse(ELM__API_COMPLETIONS, "\"suffix\": \"end\"", "suffix");
-	refuse(ELM__API_COMPLETIONS, "\"echo\": true", "echo");
+	refuse(ELM__API_COMPLETIONS, "\"echo\": true, \"logprobs\": 1", "echo");
+	refuse(ELM__API_COMPLETIONS, "\"best_of\": 2, \"n\": 3", "best_of");
+	refuse(ELM__API_COMPLETIONS, "\"best_of\": 2, \"stream\": true", "stream");
+	refuse(ELM__API_CHAT, "\"reasoning_format\": \"loud\"", "reasoning_format");
 	refuse(ELM__API_COMPLETION, "\"mirostat\": 1", "version 1");
+}
+
+static void test_choices_and_thoughts(void **state)
+{
+	elm__api_request r = with(ELM__API_COMPLETIONS, "\"n\": 2, \"best_of\": 5, \"echo\": true");
+
+	assert_int_equal(r.returned, 2);
+	assert_int_equal(r.choices, 5);
+	assert_true(r.echo);
+	elm__api_request_release(&r);
+	r = with(ELM__API_CHAT, "\"n\": 3, \"best_of\": 1, \"reasoning_format\": \"none\"");
+	assert_int_equal(r.returned, 3);
+	assert_int_equal(r.choices, 3);
+	assert_int_equal(r.reasoning, ELM__REASONING_NONE);
+	elm__api_request_release(&r);
+	r = with(ELM__API_CHAT, "\"reasoning_format\": \"auto\"");
+	assert_int_equal(r.reasoning, ELM__REASONING_APART);
+	elm__api_request_release(&r);
 }
 
 static void test_prompts(void **state)
@@ -277,12 +298,19 @@ static void test_out_of_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),       cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_null_is_absent), cmocka_unit_test(test_stops),
-		cmocka_unit_test(test_bias),	       cmocka_unit_test(test_forms),
-		cmocka_unit_test(test_logprobs),       cmocka_unit_test(test_what_we_do_not_have),
-		cmocka_unit_test(test_prompts),	       cmocka_unit_test(test_tools),
-		cmocka_unit_test(test_not_json),       cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_null_is_absent),
+		cmocka_unit_test(test_stops),
+		cmocka_unit_test(test_bias),
+		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_logprobs),
+		cmocka_unit_test(test_what_we_do_not_have),
+		cmocka_unit_test(test_choices_and_thoughts),
+		cmocka_unit_test(test_prompts),
+		cmocka_unit_test(test_tools),
+		cmocka_unit_test(test_not_json),
+		cmocka_unit_test(test_out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
