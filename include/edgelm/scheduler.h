@@ -139,9 +139,10 @@ typedef struct elm_event {
 	size_t prompt_done; /* PROMPT: tokens of the prompt that are in the cache now */
 	elm_finish finish;  /* DONE */
 	const char *stop;   /* DONE: the stop string that ended it, NULL otherwise */
-	/* DONE with ELM_FINISH_POOLED: `state_count` vectors of the model's `width` floats. */
+	/* DONE with ELM_FINISH_POOLED: vectors, one after the other, of `state_width` floats, which
+	 * is the width of the model. */
 	const float *states;
-	size_t state_count;
+	size_t state_count, state_width;
 	const elm_error *error;	 /* ERROR: status and sentence */
 	elm_request_stats stats; /* all; complete in the last event */
 } elm_event;
@@ -266,8 +267,9 @@ ELM_API elm_model *elm_scheduler_model(const elm_scheduler *scheduler);
 /*
  * Accepts a request. *id (may be NULL) is set before its first event; ids begin at 1 and are not
  * used again. ELM_ERR_ARGUMENT for wrong settings, by name; ELM_ERR_LIMIT for a prompt that leaves
- * no room for an answer in the context; ELM_ERR_FULL when too many wait, or memory is short: try
- * again later; ELM_ERR_CANCELLED after elm_scheduler_drain was called.
+ * no room for an answer in the context; ELM_ERR_FULL when too many wait, or memory is short, and
+ * ELM_ERR_QUOTA when too many of the tenant wait: try again later; ELM_ERR_CANCELLED after
+ * elm_scheduler_drain was called.
  */
 ELM_API ELM_NODISCARD elm_status elm_scheduler_submit(elm_scheduler *scheduler,
 						      const elm_request *request, uint64_t *id,

@@ -43,7 +43,8 @@
 	X(ELM_ERR_FULL, -9, "no room left in the cache or the context")    \
 	X(ELM_ERR_TEMPLATE, -10, "the chat template refused the messages") \
 	X(ELM_ERR_SYSTEM, -11, "the operating system refused")             \
-	X(ELM_ERR_INTERNAL, -12, "internal error, please report it")
+	X(ELM_ERR_INTERNAL, -12, "internal error, please report it")       \
+	X(ELM_ERR_QUOTA, -13, "more than one's share is asked for")
 
 typedef enum elm_status {
 #define ELM_STATUS_ENUM_(name, value, text) name = value,

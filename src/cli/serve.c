@@ -27,8 +27,8 @@ typedef struct settings {
 	int64_t connections, body_limit, idle_timeout, request_timeout;
 	int64_t parallel, queue, tenant_queue, kv_memory;
 	double kv_memory_fraction, step_ms, timeout, drain;
-	int scheduling;
-	bool metrics, slots, no_page, no_prefix_cache;
+	int scheduling, pooling, reasoning;
+	bool metrics, slots, no_page, no_prefix_cache, embeddings;
 	const char *sysroot;
 	cli_list models;
 	int64_t max_models;
@@ -37,6 +37,10 @@ typedef struct settings {
 } settings;
 
 static const char *const schedulings[] = { "continuous", "static", NULL };
+/* In the order of elm_pooling. */
+static const char *const poolings[] = { "auto", "mean", "cls", "last", "none", NULL };
+enum { REASONING_NONE = 2 };
+static const char *const reasonings[] = { "auto", "deepseek", "none", NULL };
 
 #define S settings
 static const cli_option arguments[] = {
@@ -57,6 +61,17 @@ static const cli_option serve_options[] = {
 	{ "timeout", 0, CLI_REAL(S, timeout), "SECONDS",
 	  "how long a request may take; its answer is cut off then. 0 is without end",
 	  .real_range = { 0, 1e6 } },
+	{ "embeddings", 0, CLI_FLAG(S, embeddings), NULL,
+	  "answer /v1/embeddings and /embedding as well", .alias = "--embedding" },
+	{ "pooling", 0, CLI_CHOICE(S, pooling), "HOW",
+	  "what becomes of the vectors of a text's tokens: their mean, that of the first (cls) or "
+	  "the last token, or one for each token (none); auto is what the model's file says, or "
+	  "else mean. With one of the others --embeddings is not needed",
+	  .choices = poolings },
+	{ "reasoning-format", 0, CLI_CHOICE(S, reasoning), "HOW",
+	  "what models think before they answer is told apart (auto, deepseek) or left in the text "
+	  "(none)",
+	  .choices = reasonings },
 	{ "metrics", 0, CLI_FLAG(S, metrics), NULL, "answer /metrics, for Prometheus" },
 	{ "slots", 0, CLI_FLAG(S, slots), NULL, "answer /slots: what is running" },
 	{ "no-page", 0, CLI_FLAG(S, no_page), NULL, "do not serve the web page" },
@@ -203,6 +218,11 @@ static elm_status read_access(service *v, elm_error *error)
 	return status;
 }
 
+static bool wants_embeddings(const settings *s)
+{
+	return s->embeddings || s->pooling;
+}
+
 static elm_scheduler_options scheduler_settings(const settings *s)
 {
 	elm_scheduler_options options = elm_scheduler_defaults();
@@ -219,6 +239,7 @@ static elm_scheduler_options scheduler_settings(const settings *s)
 	options.tenant_queue = (uint32_t)s->tenant_queue;
 	options.no_prefix_cache = s->no_prefix_cache;
 	options.sysroot = s->sysroot;
+	options.states = wants_embeddings(s);
 	return options;
 }
 
@@ -328,6 +349,9 @@ static elm_status start(service *v, const volatile int *interrupted, elm_error *
 			    .loading = load_settings(v, interrupted) },
 		.preload = s->model != NULL,
 		.sampling = &v->sampling,
+		.embeddings = wants_embeddings(s),
+		.pooling = (elm_pooling)s->pooling,
+		.keep_thoughts = s->reasoning == REASONING_NONE,
 		.metrics = s->metrics,
 		.slots = s->slots,
 		.no_page = s->no_page,
@@ -466,7 +490,8 @@ const cli_command cli_cmd_serve = {
 	.summary = "answer requests over HTTP, as OpenAI's API does",
 	.description =
 		"Serves models to many clients at once, with the endpoints of OpenAI's API and of "
-		"llama-server: /v1/chat/completions, /v1/completions, /completion, /v1/models, "
+		"llama-server: /v1/chat/completions, /v1/completions, /v1/responses, "
+		"/v1/embeddings, /completion, /embedding, /v1/models, "
 		"/tokenize, /detokenize, /apply-template, /props, /slots, /metrics, /health. "
 		"docs/SERVER.md has them all.\n\n"
 		"With several models, a request chooses by its field \"model\", and gets the first "

@@ -97,6 +97,7 @@ static elm_status make_states(elm__request *r, uint32_t width, elm_error *error)
 	size_t count = r->what.pooling == ELM_POOLING_ALL ? r->count : 1;
 
 	r->states = elm__arena_calloc(&r->arena, count * width, sizeof(*r->states));
+	r->state_width = width;
 	return r->states ? ELM_OK : no_memory(error);
 }
 
@@ -210,6 +211,7 @@ void elm__request_end(elm__request *r)
 		event.finish = r->finish;
 		if (r->finish == ELM_FINISH_POOLED) {
 			event.states = r->states;
+			event.state_width = r->state_width;
 			event.state_count = r->what.pooling == ELM_POOLING_ALL ? r->count : 1;
 		}
 		event.stop = r->finish == ELM_FINISH_STOP ? r->output.stopped : NULL;
@@ -252,8 +254,9 @@ uint32_t elm__request_reusable(const elm__request *r)
 	return r->count;
 }
 
-void elm__request_pool(elm__request *r, uint32_t position, const float *state, uint32_t width)
+void elm__request_pool(elm__request *r, uint32_t position, const float *state)
 {
+	uint32_t width = r->state_width;
 	float *out = r->states;
 	/* A mean that goes along: no sum grows with the length of the text. */
 	float weight = 1;

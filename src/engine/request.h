@@ -45,7 +45,8 @@ typedef struct elm__request {
 	elm_candidate *top; /* room for the most likely tokens */
 	elm_token_logprob *logprobs;
 
-	float *states;	 /* with pooling: one vector, or one for each token */
+	float *states; /* with pooling: one vector, or one for each token */
+	uint32_t state_width;
 	uint32_t pooled; /* tokens of the prompt whose states are in there */
 
 	const char *rest; /* of the text, that was held back */
@@ -80,8 +81,7 @@ void elm__request_choose(elm__request *request, float *logits, uint32_t vocabula
 /* With pooling: whether the state of the token at this position is needed still. */
 bool elm__request_wants_state(const elm__request *request, uint32_t position);
 /* Takes it in; wanted ones come in order. The last one sets `finish`. */
-void elm__request_pool(elm__request *request, uint32_t position, const float *state,
-		       uint32_t width);
+void elm__request_pool(elm__request *request, uint32_t position, const float *state);
 /* How many of its tokens may come out of the cache without being computed. */
 uint32_t elm__request_reusable(const elm__request *request);
 

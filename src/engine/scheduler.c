@@ -223,8 +223,7 @@ static uint32_t take_states(elm_scheduler *s, elm__request *r, uint32_t rows, ui
 
 	for (uint32_t i = end - rows; i < end; i++)
 		if (elm__request_wants_state(r, i))
-			elm__request_pool(r, i, elm_session_state(s->session, index + n++),
-					  s->limits.width);
+			elm__request_pool(r, i, elm_session_state(s->session, index + n++));
 	if (r->what.pooling && end == r->count && !r->finish) {
 		r->stats.prompt_end_ns = elm__now_ns();
 		r->finish = ELM_FINISH_POOLED;
@@ -514,7 +513,7 @@ static elm_status admissible(elm_scheduler *s, const elm__request *r, elm_error 
 				     "%lu requests are waiting already; try again later",
 				     (unsigned long)s->queue.count);
 	if (o->tenant_queue && elm__queue_of_tenant(&s->queue, r->what.tenant) >= o->tenant_queue)
-		return elm_error_set(error, ELM_ERR_FULL,
+		return elm_error_set(error, ELM_ERR_QUOTA,
 				     "%lu of your requests are waiting already; try again later",
 				     (unsigned long)o->tenant_queue);
 	return ELM_OK;

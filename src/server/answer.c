@@ -18,75 +18,17 @@ static elm_status no_memory(elm_error *error)
 	return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
 }
 
-static elm_status array_prompt(const elm_tokenizer *tokenizer, const json_t *array,
-			       elm__prompt *out, elm_error *error)
-{
-	size_t vocabulary = elm_tokenizer_size(tokenizer);
-	const json_t *token;
-	size_t i;
-
-	out->tokens = elm__malloc(json_array_size(array) * sizeof(out->tokens[0]));
-	if (!out->tokens)
-		return no_memory(error);
-	json_array_foreach(array, i, token)
-	{
-		if ((size_t)json_integer_value(token) >= vocabulary)
-			return elm_error_set(
-				error, ELM_ERR_ARGUMENT,
-				"Field 'prompt' has token %lld; the vocabulary ends at "
-				"%zu",
-				(long long)json_integer_value(token), vocabulary - 1);
-		out->tokens[out->count++] = (elm_token)json_integer_value(token);
-	}
-	return ELM_OK;
-}
-
-static elm_status one_prompt(const elm_tokenizer *tokenizer, const json_t *value, elm__prompt *out,
-			     elm_error *error)
-{
-	elm_status status =
-		json_is_array(value) ?
-			array_prompt(tokenizer, value, out, error) :
-			elm_tokenize(tokenizer, json_string_value(value), json_string_length(value),
-				     ELM_TOKENIZE_BOS | ELM_TOKENIZE_SPECIAL, &out->tokens,
-				     &out->count, error);
-
-	if (!status && !out->count)
-		status = elm_error_set(error, ELM_ERR_ARGUMENT,
-				       "Field 'prompt' is empty, and this model has no token that "
-				       "begins a text");
-	return status;
-}
-
-/* Whether a prompt is a list of prompts. */
-static bool is_list(const json_t *prompt)
-{
-	return json_is_array(prompt) && !json_is_integer(json_array_get(prompt, 0));
-}
-
 static elm_status make_prompts(elm__answer *a, elm_error *error)
 {
-	const elm_tokenizer *tokenizer = a->loaded->tokenizer;
-	const json_t *prompt = a->request.prompt;
-	size_t count = is_list(prompt) ? json_array_size(prompt) : 1;
-
-	a->prompts = elm__calloc(count, sizeof(a->prompts[0]));
+	if (!elm__api_is_chat(a->request.api))
+		return elm__prompts_read(a->loaded->tokenizer, a->request.prompt, "prompt",
+					 &a->prompts, &a->prompt_count, error);
+	a->prompts = elm__calloc(1, sizeof(a->prompts[0]));
 	if (!a->prompts)
 		return no_memory(error);
-	a->prompt_count = count;
-	if (elm__api_is_chat(a->request.api))
-		return elm__chat_format_prompt(&a->loaded->format, a->request.messages,
-					       a->request.extra, &a->prompts[0].tokens,
-					       &a->prompts[0].count, error);
-	for (size_t i = 0; i < count; i++) {
-		elm_status status =
-			one_prompt(tokenizer, is_list(prompt) ? json_array_get(prompt, i) : prompt,
-				   &a->prompts[i], error);
-
-		if (status)
-			return status;
-	}
-	return ELM_OK;
+	a->prompt_count = 1;
+	return elm__chat_format_prompt(&a->loaded->format, a->request.messages, a->request.extra,
+				       &a->prompts[0].tokens, &a->prompts[0].count, error);
 }
 
 elm_status elm__make_id(const char *prefix, char out[48], elm_error *error)
@@ -104,16 +46,6 @@ elm_status elm__make_id(const char *prefix, char out[48], elm_error *error)
 		out[length + i] = digits[random[i] & 63];
 	out[length + sizeof(random)] = '\0';
 	return ELM_OK;
-}
-
-/* A key gives the priority at most; a request may lower it. */
-static int32_t priority(const elm__api_request *request, const elm__http_key *key)
-{
-	bool asked = json_is_integer(json_object_get(request->root, "priority"));
-
-	if (key && (!asked || request->priority > key->priority))
-		return key->priority;
-	return (int32_t)request->priority;
 }
 
 /* The stop strings of the request and of the chat format. */
@@ -154,10 +86,10 @@ static elm_status submit_choice(elm__answer *a, const elm_request *common, uint3
 
 static elm_status submit(elm__answer *a, elm_error *error)
 {
-	const elm__http_key *key = elm__http_used_key(a->exchange);
 	const elm__api_request *r = &a->request;
+	bool has_priority = json_is_integer(json_object_get(r->root, "priority"));
+	int32_t priority = (int32_t)r->priority;
 	const char *stop[ELM__API_STOPS + 4];
-	double timeout = a->server->options.timeout;
 	elm_status status;
 	elm_request request = {
 		.max_tokens = r->max_tokens > 0 ? (size_t)r->max_tokens : 0,
@@ -168,33 +100,17 @@ static elm_status submit(elm__answer *a, elm_error *error)
 		.logprobs = r->logprobs || r->choices > r->returned,
 		.top_logprobs = (uint32_t)r->top_logprobs,
 		.progress = r->progress && r->stream,
-		.priority = priority(r, key),
-		.tenant = key ? key->number : 0,
-		.arrival_ns = elm__http_arrival(a->exchange),
 	};
 
-	if (timeout > 0)
-		request.deadline_ns = request.arrival_ns + (uint64_t)(timeout * 1e9);
-	/* Whether a prompt was computed before shows in the time that it takes: not to others. */
-	request.cache_scope = r->no_cache ? request.arrival_ns | UINT64_C(1) << 63 : request.tenant;
+	elm__access_apply(a->server, a->exchange, has_priority ? &priority : NULL, &request);
+	if (r->no_cache)
+		request.cache_scope = request.arrival_ns | UINT64_C(1) << 63;
 	status = elm__job_create(a->choice_count, a->loaded->scheduler, &a->job, error);
 	for (uint32_t i = 0; i < a->choice_count && !status; i++)
 		status = submit_choice(a, &request, i, error);
+	for (size_t i = 0; i < a->prompt_count && !status; i++)
+		elm__access_charge(a->server, a->exchange, a->prompts[i].count);
 	return status;
-}
-
-static elm_status check_context(const elm__answer *a, elm_error *error)
-{
-	uint32_t context = elm_scheduler_get_options(a->loaded->scheduler)->context;
-
-	for (size_t i = 0; i < a->prompt_count; i++)
-		if (a->prompts[i].count >= context)
-			return elm_error_set(error, ELM_ERR_LIMIT,
-					     "request (%zu tokens) exceeds the available context "
-					     "size (%u tokens); shorten it, or start the server "
-					     "with a larger --ctx",
-					     a->prompts[i].count, context);
-	return ELM_OK;
 }
 
 static elm_status choose_seed(elm__answer *a, elm_error *error)
@@ -248,7 +164,8 @@ static elm_status prepare(elm__answer *a, elm_error *error)
 	elm_status status = make_prompts(a, error);
 
 	if (!status)
-		status = check_context(a, error);
+		status = elm__prompts_check(a->prompts, a->prompt_count, a->loaded->scheduler,
+					    error);
 	if (!status)
 		status = elm__make_id(a->request.api == ELM__API_RESPONSES ? "resp_" : "chatcmpl-",
 				      a->id, error);
@@ -264,22 +181,6 @@ static elm_status prepare(elm__answer *a, elm_error *error)
 		return no_memory(error);
 	begin_thoughts(a);
 	return submit(a, error);
-}
-
-/* The sentence of the error needs figures beside it, which clients read. */
-static void fail_context(const elm__answer *a, const elm_error *error)
-{
-	uint32_t context = elm_scheduler_get_options(a->loaded->scheduler)->context;
-	size_t longest = 0;
-
-	for (size_t i = 0; i < a->prompt_count; i++)
-		if (a->prompts[i].count > longest)
-			longest = a->prompts[i].count;
-	elm__http_reply_json(a->exchange, 400,
-			     json_pack("{s:{s:i, s:s, s:s, s:I, s:I}}", "error", "code", 400,
-				       "message", error->text, "type", "exceed_context_size_error",
-				       "n_prompt_tokens", (json_int_t)longest, "n_ctx",
-				       (json_int_t)context));
 }
 
 elm_status elm__answer_create(elm__server *server, elm__http_exchange *exchange, elm__api api,
@@ -307,7 +208,8 @@ elm_status elm__answer_create(elm__server *server, elm__http_exchange *exchange,
 		return ELM_OK;
 	}
 	if (status == ELM_ERR_LIMIT && a->prompt_count)
-		fail_context(a, error);
+		elm__prompts_fail(a->prompts, a->prompt_count, a->loaded->scheduler, exchange,
+				  error);
 	elm__answer_free(a);
 	return status;
 }
@@ -317,9 +219,7 @@ void elm__answer_free(elm__answer *a)
 	if (!a)
 		return;
 	elm__job_close(a->job);
-	for (size_t i = 0; i < a->prompt_count; i++)
-		elm_free(a->prompts[i].tokens);
-	elm__free(a->prompts);
+	elm__prompts_free(a->prompts, a->prompt_count);
 	for (uint32_t i = 0; i < a->choice_count && a->choices; i++) {
 		elm__buf_release(&a->choices[i].text);
 		elm__free(a->choices[i].stop);

@@ -6,13 +6,9 @@
 
 #include "server/internal.h"
 #include "server/job.h"
+#include "server/prompt.h"
 #include "server/reasoning.h"
 #include "server/request.h"
-
-typedef struct elm__prompt {
-	elm_token *tokens; /* elm_free */
-	size_t count;
-} elm__prompt;
 
 /* One text of an answer. Streams keep it only where later text may change what it is. */
 typedef struct elm__choice {

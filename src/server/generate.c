@@ -62,6 +62,7 @@ static void note(const elm__answer *a)
 		reused += a->choices[i].stats.prompt_reused;
 		prompt += elm__answer_prompt(a, i)->count;
 	}
+	elm__access_charge(a->server, a->exchange, generated);
 	elm__http_note(a->exchange, "prompt=%zu cached=%zu generated=%zu", prompt, reused,
 		       generated);
 }
@@ -112,6 +113,8 @@ static void generate(elm__server *server, elm__http_exchange *exchange, elm__api
 	elm_error error = { 0 };
 	elm__answer *a;
 
+	if (!elm__access_admit(server, exchange))
+		return;
 	if (elm__answer_create(server, exchange, api, &a, &error)) {
 		elm__server_fail(server, exchange, &error);
 		return;

@@ -229,12 +229,6 @@ void elm__serve_slots(void *user, elm__http_exchange *exchange)
 	elm__http_reply_json(exchange, 200, list); /* only the first reply counts */
 }
 
-void elm__serve_embeddings(void *user, elm__http_exchange *exchange)
-{
-	elm__http_fail(exchange, 501, "not_supported_error",
-		       "This server does not support embeddings");
-}
-
 void elm__serve_unknown(void *user, elm__http_exchange *exchange)
 {
 	/* In the order in which the servers of this dialect put them here. */

@@ -78,7 +78,9 @@ static void put(elm__buf *queue, const elm__job_event *record, const elm_event *
 {
 	size_t top = record->top_count * sizeof(event->top[0]);
 	size_t error = event->kind == ELM_EVENT_ERROR ? sizeof(*event->error) : 0;
-	size_t length = sizeof(*record) + top + error + record->text_length + record->stop_length;
+	size_t states = record->state_count * record->state_width * sizeof(event->states[0]);
+	size_t length =
+		sizeof(*record) + top + error + states + record->text_length + record->stop_length;
 	static const char zeros[8];
 
 	if (!elm__buf_reserve(queue, padded(length)))
@@ -88,6 +90,8 @@ static void put(elm__buf *queue, const elm__job_event *record, const elm_event *
 		elm__buf_append(queue, event->top, top);
 	if (error)
 		elm__buf_append(queue, event->error, error);
+	if (states)
+		elm__buf_append(queue, event->states, states);
 	elm__buf_append(queue, event->text, record->text_length);
 	if (record->stop_length)
 		elm__buf_append(queue, event->stop, record->stop_length);
@@ -113,6 +117,8 @@ static bool on_event(void *user, const elm_event *event)
 	record.prompt_done = event->prompt_done;
 	record.text_length = event->text_length;
 	record.top_count = event->top_count;
+	record.state_count = event->state_count;
+	record.state_width = event->state_width;
 	record.stop_length = event->stop ? strlen(event->stop) + 1 : 0;
 	record.stats = event->stats;
 
@@ -205,6 +211,8 @@ bool elm__job_next(elm__job *job, elm__job_event *out)
 		out->error = &job->error;
 		data += sizeof(job->error);
 	}
+	out->states = (const float *)data;
+	data += out->state_count * out->state_width * sizeof(float);
 	out->text = data;
 	data += out->text_length;
 	out->stop = out->stop_length ? data : NULL;

@@ -22,12 +22,13 @@ typedef struct elm__job_event {
 	float logprob;
 	elm_finish finish;
 	size_t prompt_done;
-	size_t text_length, top_count, stop_length;
+	size_t text_length, top_count, stop_length, state_count, state_width;
 	elm_request_stats stats;
 	/* These point into the job until the next call of elm__job_next. */
 	const char *text;
 	const char *stop; /* NULL: no stop string ended it */
 	const elm_token_logprob *top;
+	const float *states;	/* state_count vectors of state_width values */
 	const elm_error *error; /* ELM_EVENT_ERROR */
 } elm__job_event;
 

@@ -74,24 +74,31 @@ static size_t count_characters(const json_t *bytes)
 	return n;
 }
 
-/* {" the": -0.1, ...} */
-static json_t *legacy_top(const json_t *top)
+/* Adds a token to {" the": -0.1, ...}. */
+static bool add_top(json_t *tops, const json_t *token)
 {
+	json_t *piece = legacy_piece(json_object_get(token, "bytes"));
+	bool added =
+		!json_object_set(tops, json_string_value(piece), json_object_get(token, "logprob"));
+
+	json_decref(piece);
+	return added;
+}
+
+/* The most likely tokens, and the one that was chosen if it is none of them. */
+static json_t *legacy_top(const json_t *chosen)
+{
+	const json_t *top = json_object_get(chosen, "top_logprobs"), *token;
 	json_t *value = json_object();
-	const json_t *token;
+	bool added = true;
 	size_t i;
 
-	json_array_foreach(top, i, token)
-	{
-		json_t *piece = legacy_piece(json_object_get(token, "bytes"));
-
-		if (json_object_set(value, json_string_value(piece),
-				    json_object_get(token, "logprob"))) {
-			json_decref(piece);
-			json_decref(value);
-			return NULL;
-		}
-		json_decref(piece);
+	json_array_foreach(top, i, token) added &= add_top(value, token);
+	if (json_array_size(top))
+		added &= add_top(value, chosen);
+	if (!added) {
+		json_decref(value);
+		value = NULL;
 	}
 	return value;
 }
@@ -110,8 +117,7 @@ json_t *elm__logprobs_legacy(json_t *list, size_t *characters)
 
 		failed |= json_array_append_new(tokens, legacy_piece(bytes)) ||
 			  json_array_append(logprobs, json_object_get(token, "logprob")) ||
-			  json_array_append_new(
-				  tops, legacy_top(json_object_get(token, "top_logprobs"))) ||
+			  json_array_append_new(tops, legacy_top(token)) ||
 			  json_array_append_new(offsets, json_integer((json_int_t)*characters));
 		*characters += count_characters(bytes);
 	}

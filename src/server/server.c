@@ -29,6 +29,8 @@ static const elm__http_route routes[] = {
 	{ "POST", "/completion", elm__serve_completion, false },
 	{ "POST", "/completions", elm__serve_completion, false },
 	{ "POST", "/v1/embeddings", elm__serve_embeddings, false },
+	{ "POST", "/embedding", elm__serve_embedding, false },
+	{ "POST", "/embeddings", elm__serve_embedding, false },
 	{ "POST", "/tokenize", elm__serve_tokenize, false },
 	{ "POST", "/detokenize", elm__serve_detokenize, false },
 	{ "POST", "/apply-template", elm__serve_apply_template, false },
@@ -47,6 +49,9 @@ int elm__server_status(elm_status status, const char **type)
 	case ELM_ERR_NOT_FOUND:
 		*type = "invalid_request_error";
 		return 404;
+	case ELM_ERR_QUOTA:
+		*type = "rate_limit_error";
+		return 429;
 	case ELM_ERR_FULL:
 	case ELM_ERR_CANCELLED:
 		*type = "unavailable_error";
@@ -64,13 +69,8 @@ void elm__server_fail(elm__server *server, elm__http_exchange *exchange, const e
 	const char *type;
 	int status = elm__server_status(error->status, &type);
 
-	if (status == 503) {
-		char seconds[16];
-		double wait = elm__models_retry_after(server->models);
-
-		snprintf(seconds, sizeof(seconds), "%d", wait < 3600 ? (int)wait : 3600);
-		elm__http_set_header(exchange, "Retry-After", seconds);
-	}
+	if (status == 503 || status == 429)
+		elm__server_retry_after(exchange, elm__models_retry_after(server->models));
 	if (error->status == ELM_ERR_NOT_FOUND)
 		/* As OpenAI tells of a model that there is not: clients look at the code. */
 		elm__http_reply_json(exchange, status,
@@ -158,7 +158,9 @@ elm_status elm__server_start(const elm__server_options *options, elm__server **o
 	http.routes = routes;
 	http.done = log_exchange;
 	http.user = server;
-	status = elm__models_create(&options->models, &server->models, error);
+	status = elm__rates_create(options->http.keys, &server->rates, error);
+	if (!status)
+		status = elm__models_create(&options->models, &server->models, error);
 	if (!status && options->preload)
 		status = elm__models_load(server->models, 0, error);
 	if (!status)
@@ -208,5 +210,6 @@ void elm__server_stop(elm__server *server)
 	elm__http_server_stop(server->http);
 	elm__models_free(server->models);
 	elm__status_watch_free(server->watch);
+	elm__rates_free(server->rates);
 	elm__free(server);
 }

@@ -13,9 +13,11 @@ typedef struct elm__server_options {
 	elm__models_options models;
 	bool preload;			     /* load the first of them before serving */
 	const elm_sampler_options *sampling; /* what a request need not say; the bias is not used */
-	bool keep_thoughts;		     /* answers contain what the model thought before */
-	bool metrics, slots;		     /* whether /metrics and /slots answer */
-	bool no_page;			     /* the web page is not served */
+	bool embeddings;		     /* /v1/embeddings and /embedding answer */
+	elm_pooling pooling; /* of their states; OFF: as the model's file says, or the mean */
+	bool keep_thoughts;  /* answers contain what the model thought before */
+	bool metrics, slots; /* whether /metrics and /slots answer */
+	bool no_page;	     /* the web page is not served */
 	const char *sysroot; /* below it /edgelm/status looks for sensors; NULL: "" */
 	double timeout;	     /* seconds that a request may take; 0: any */
 	/* Connections. `routes`, `done` and `user` are not used. */

@@ -1,8 +1,10 @@
 /* The body of a request, read as each dialect would. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/embedding_request.h"
 #include "server/request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -34,6 +36,24 @@ static void check(const elm__api_request *r)
 		require(r->stop[i][0] != '\0', "stop strings are not empty");
 }
 
+static void embedding(const uint8_t *data, size_t size, bool openai)
+{
+	elm__embedding_request request;
+	float values[] = { 1, -2, 0, 1e30f };
+	elm_error error = { 0 };
+
+	if (elm__embedding_request_parse(&request, openai, (const char *)data, size, &error)) {
+		require(error.text[0] && !request.root, "a failure says why");
+		return;
+	}
+	require(request.input && request.field, "there is an input");
+	require(!openai || !strcmp(request.field, "input"), "where OpenAI has it");
+	elm__embedding_finish(&request, values, sizeof(values) / sizeof(values[0]));
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		require(isfinite(values[i]), "values stay finite");
+	elm__embedding_request_release(&request);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	elm_sampler_options defaults = elm_sampler_defaults();
@@ -50,5 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(&request);
 		elm__api_request_release(&request);
 	}
+	embedding(data, size, true);
+	embedding(data, size, false);
 	return 0;
 }

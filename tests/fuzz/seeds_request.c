@@ -34,6 +34,9 @@ static const char *const bodies[] = {
 	"[\"message.output_text.logprobs\"], \"top_logprobs\": 2}",
 	"{\"input\": \"j\", \"text\": {\"format\": {\"type\": \"json_schema\", \"name\": \"n\", "
 	"\"schema\": {\"type\": \"object\"}}}, \"stream\": true}",
+	"{\"input\": [\"a\", [1, 2]], \"encoding_format\": \"base64\", \"dimensions\": 2, "
+	"\"embd_normalize\": 3}",
+	"{\"content\": \"a\", \"embd_normalize\": 0, \"priority\": 1}",
 };
 
 void seeds_request(void)

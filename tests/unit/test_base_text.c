@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "base/text.h"
 #include <cmocka.h>
 
@@ -51,6 +52,31 @@ static void only_encodings_decode(void **state)
 			assert_memory_equal(text, again, n);
 		}
 	}
+}
+
+/* RFC 4648, section 10. */
+static void base64(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "", "" },
+		{ "f", "Zg==" },
+		{ "fo", "Zm8=" },
+		{ "foo", "Zm9v" },
+		{ "foob", "Zm9vYg==" },
+		{ "fooba", "Zm9vYmE=" },
+		{ "foobar", "Zm9vYmFy" },
+	};
+	elm__buf out = ELM__BUF_INIT;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		elm__buf_clear(&out);
+		elm__buf_base64(&out, cases[i][0], strlen(cases[i][0]));
+		assert_string_equal(elm__buf_text(&out), cases[i][1]);
+	}
+	elm__buf_clear(&out);
+	elm__buf_base64(&out, "\x00\xff\xfe\xfb\xef", 5);
+	assert_string_equal(elm__buf_text(&out), "AP/+++8=");
+	elm__buf_release(&out);
 }
 
 static void valid_text(void **state)
@@ -166,6 +192,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_code_point_round_trips),
 		cmocka_unit_test(only_encodings_decode),
+		cmocka_unit_test(base64),
 		cmocka_unit_test(valid_text),
 		cmocka_unit_test(prefix_holds_back_only_what_can_be_completed),
 		cmocka_unit_test(printable),

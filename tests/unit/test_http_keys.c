@@ -42,6 +42,25 @@ static void test_lines(void **state)
 	elm__http_keys_release(&keys);
 }
 
+static void test_shares_and_groups(void **state)
+{
+	elm__http_keys keys;
+
+	assert_int_equal(parse("a group=x requests-per-minute=10\nb tokens-per-minute=4294967295\n"
+			       "c group=y\nd group=x priority=2 name=dora\n",
+			       &keys, NULL),
+			 ELM_OK);
+	assert_int_equal(keys.keys[0].requests_per_minute, 10);
+	assert_int_equal(keys.keys[0].tokens_per_minute, 0);
+	assert_int_equal(keys.keys[1].tokens_per_minute, UINT32_MAX);
+	assert_int_equal(keys.keys[0].group, 1);
+	assert_int_equal(keys.keys[1].group, 2);
+	assert_int_equal(keys.keys[2].group, 3);
+	assert_int_equal(keys.keys[3].group, 1);
+	assert_string_equal(keys.keys[3].name, "dora");
+	elm__http_keys_release(&keys);
+}
+
 static void refuse(const char *text, const char *part)
 {
 	elm__http_keys keys;
@@ -61,6 +80,10 @@ static void test_mistakes_are_told_without_the_key(void **state)
 	refuse("topsecret name=", "line 1");
 	refuse("topsecret name=012345678901234567890123456789012345678901234567", "47");
 	refuse("topsecret priority=high", "priority");
+	refuse("topsecret priority", "priority");
+	refuse("topsecret group=", "group");
+	refuse("topsecret requests-per-minute=0", "requests-per-minute");
+	refuse("topsecret tokens-per-minute=4294967296", "tokens-per-minute");
 	refuse("sha256:1234", "64 hexadecimal");
 	refuse("sha256:" ABC "0", "64 hexadecimal");
 }
@@ -84,6 +107,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_shares_and_groups),
 		cmocka_unit_test(test_mistakes_are_told_without_the_key),
 		cmocka_unit_test(test_out_of_memory),
 	};

@@ -271,7 +271,7 @@ static void tenants_have_a_share_of_the_queue(void **state)
 	sc.requests[4].tenant = 7;
 	play(&sc);
 	for (size_t i = 0; i < 5; i++)
-		assert_int_equal(sc.statuses[i], i == 2 || i == 3 ? ELM_ERR_FULL : ELM_OK);
+		assert_int_equal(sc.statuses[i], i == 2 || i == 3 ? ELM_ERR_QUOTA : ELM_OK);
 	end_scene(&sc);
 }
 
