@@ -7,6 +7,10 @@
  * multiplied with all of them from a register. The sums over the lanes of many products are made
  * together, LANES of them in one vector. The softmax is rescaled as larger scores appear, see
  * ref/attention.c.
+ *
+ * For many rows (a prompt) a block is first widened: its values become floats and its keys floats
+ * in transposed order, so that lanes are tokens, nothing is summed over lanes, and what turns the
+ * cache into floats is done once and not for every MAX_ROWS rows.
  */
 #ifndef ELM_KERNEL_X86_ATTENTION_H
 #define ELM_KERNEL_X86_ATTENTION_H
@@ -18,6 +22,7 @@
 enum {
 	MAX_ROWS = LANES == 16 ? 8 : 4, /* as many sums as there are registers for */
 	TOKENS = ELM__KV_BLOCK,
+	WIDE_ROWS = 64,	       /* from here on widening a block pays */
 	GROUP = ELM__Q8_BLOCK, /* elements of a token that share a scale */
 	MAX_GROUPS = ELM__MAX_HEAD_DIM / GROUP
 };
@@ -40,6 +45,7 @@ typedef struct step {
 	 */
 	const float **query;
 	float **out, *max, *sum;
+	float *wide_keys, *wide_values; /* of the block, head_dim x TOKENS and TOKENS x head_dim */
 	size_t row, n, index;
 	size_t begin, end; /* tokens of the block that any of the rows sees */
 } step;
@@ -119,12 +125,39 @@ INLINE void multiply_keys(const step *s, elm_type type, size_t rows)
 	}
 }
 
+/* Writes the products of the queries with all keys of a widened block where weights go. */
+INLINE void multiply_wide_keys(const step *s, size_t rows)
+{
+	const float *const *query = s->query + s->row;
+
+	for (size_t t = 0; t < TOKENS; t += 2 * LANES) {
+		vf sum[MAX_ROWS][2];
+
+		for (size_t r = 0; r < rows; r++)
+			sum[r][0] = sum[r][1] = vf_set(0);
+		for (size_t d = 0; d < s->a->head_dim; d++) {
+			vf first = vf_load(s->wide_keys + d * TOKENS + t);
+			vf second = vf_load(s->wide_keys + d * TOKENS + t + LANES);
+
+			for (size_t r = 0; r < rows; r++) {
+				vf q = vf_set(query[r][d]);
+
+				sum[r][0] = vf_fma(first, q, sum[r][0]);
+				sum[r][1] = vf_fma(second, q, sum[r][1]);
+			}
+		}
+		for (size_t r = 0; r < rows; r++) {
+			vf_store(s->w->weights + r * TOKENS + t, sum[r][0]);
+			vf_store(s->w->weights + r * TOKENS + t + LANES, sum[r][1]);
+		}
+	}
+}
+
 /* Adds the weighted values of the block to `count` vectors of the rescaled results, from `at` on;
  * phase is at % 32. */
-INLINE void add_values(const step *s, elm_type type, size_t rows, size_t count, size_t at,
-		       size_t phase)
+INLINE void add_values(const step *s, elm_type type, const void *values, size_t rows, size_t count,
+		       size_t at, size_t phase)
 {
-	const void *values = s->a->v_blocks[s->index];
 	const float *factors = s->w->weights;
 	const size_t next = has_scales(type) ? MAX_ROWS * TOKENS : 0; /* weights for a group */
 	float *const *out = s->out + s->row;
@@ -156,7 +189,7 @@ INLINE void add_values(const step *s, elm_type type, size_t rows, size_t count, 
 			vf_store(out[r] + at + c * LANES, sum[r][c]);
 }
 
-INLINE void add_all_values(const step *s, elm_type type, size_t rows)
+INLINE void add_all_values(const step *s, elm_type type, const void *values, size_t rows)
 {
 	const size_t wide = rows == 8 ? 2 : LANES < 16 && rows == 4 ? 2 : 4;
 	const size_t span = wide * LANES, unit = span > GROUP ? span : GROUP;
@@ -164,9 +197,9 @@ INLINE void add_all_values(const step *s, elm_type type, size_t rows)
 
 	for (; at + unit <= dim; at += unit)
 		for (size_t phase = 0; phase < unit; phase += span)
-			add_values(s, type, rows, wide, at + phase, phase);
+			add_values(s, type, values, rows, wide, at + phase, phase);
 	for (; at < dim; at += LANES)
-		add_values(s, type, rows, 1, at, at % GROUP);
+		add_values(s, type, values, rows, 1, at, at % GROUP);
 }
 
 /* The tokens of block `index` that row `row` sees: [*begin, *end). */
@@ -179,6 +212,15 @@ INLINE void visible(const elm__attention *a, size_t row, size_t index, size_t *b
 	*end = position < first ? 0 : position - first < TOKENS ? position - first + 1 : TOKENS;
 }
 
+/* The products of row r with the keys of a block, to where its weights go. */
+INLINE void sum_products(const step *s, size_t r)
+{
+	const float *from = s->w->products + r * TOKENS * LANES;
+
+	for (size_t t = 0; t < TOKENS; t += LANES)
+		vf_store(s->w->weights + r * TOKENS + t, vf_sums(from + t * LANES));
+}
+
 /* Turns the products of row r of the step into weights, and keeps its maximum and sum. Where values
  * have scales, there are weights for each of the `groups` of elements that share them. */
 static void weigh(const step *s, size_t r, size_t groups)
@@ -186,14 +228,13 @@ static void weigh(const step *s, size_t r, size_t groups)
 	static const float order[TOKENS] = { 0,	 1,  2,	 3,  4,	 5,  6,	 7,  8,	 9,  10,
 					     11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
 					     22, 23, 24, 25, 26, 27, 28, 29, 30, 31 };
-	const float *from = s->w->products + r * TOKENS * LANES;
 	float *to = s->w->weights + r * TOKENS, *peak = &s->max[s->row + r], largest;
 	size_t begin, end;
 	vf most = vf_set(-INFINITY), sum = vf_set(0);
 
 	visible(s->a, s->row + r, s->index, &begin, &end);
 	for (size_t t = 0; t < TOKENS; t += LANES) {
-		vf score = vf_mul(vf_sums(from + t * LANES), vf_set(s->a->scale));
+		vf score = vf_mul(vf_load(to + t), vf_set(s->a->scale));
 
 		if (s->a->softcap > 0)
 			score = vf_mul(vf_set(s->a->softcap),
@@ -231,9 +272,20 @@ INLINE void run_step(const step *s, elm_type type, size_t rows)
 	size_t groups = has_scales(type) ? elm__kv_groups(s->a->head_dim) : 0;
 
 	multiply_keys(s, type, rows);
-	for (size_t r = 0; r < rows; r++)
+	for (size_t r = 0; r < rows; r++) {
+		sum_products(s, r);
 		weigh(s, r, groups);
-	add_all_values(s, type, rows);
+	}
+	add_all_values(s, type, s->a->v_blocks[s->index], rows);
+}
+
+/* MAX_ROWS rows with a widened block. */
+static void run_wide(const step *s)
+{
+	multiply_wide_keys(s, MAX_ROWS);
+	for (size_t r = 0; r < MAX_ROWS; r++)
+		weigh(s, r, 0);
+	add_all_values(s, ELM_TYPE_F32, s->wide_values, MAX_ROWS);
 }
 
 INLINE void run_rows(const step *s, elm_type type)
@@ -282,6 +334,44 @@ static void widen_scales(elm_type type, const void *block, size_t dim, float *ou
 		vf_store(out + i, vf_half(scales + 2 * i));
 }
 
+/* Tokens [begin, end) of the block as floats. */
+INLINE void widen_tokens(const step *s, elm_type type, size_t begin, size_t end)
+{
+	const void *keys = s->a->k_blocks[s->index], *values = s->a->v_blocks[s->index];
+	size_t dim = s->a->head_dim;
+
+	for (size_t t = begin; t < end; t++)
+		for (size_t at = 0; at < dim; at += LANES) {
+			size_t scale = at / GROUP * TOKENS + t;
+			float key[LANES];
+
+			vf_store(s->wide_values + t * dim + at,
+				 element(type, values, dim, t, at, at % GROUP,
+					 vf_set(s->w->v_scales[scale])));
+			vf_store(key, element(type, keys, dim, t, at, at % GROUP,
+					      vf_set(s->w->k_scales[scale])));
+			for (size_t i = 0; i < LANES; i++)
+				s->wide_keys[(at + i) * TOKENS + t] = key[i];
+		}
+}
+
+static void widen(const step *s, size_t rows)
+{
+	elm_type type = s->a->kv_type;
+	size_t begin, end, unused;
+
+	visible(s->a, 0, s->index, &begin, &unused);
+	visible(s->a, rows - 1, s->index, &unused, &end);
+	if (type == ELM_TYPE_F32)
+		widen_tokens(s, ELM_TYPE_F32, begin, end);
+	else if (type == ELM_TYPE_F16)
+		widen_tokens(s, ELM_TYPE_F16, begin, end);
+	else if (type == ELM_TYPE_Q8_0)
+		widen_tokens(s, ELM_TYPE_Q8_0, begin, end);
+	else
+		widen_tokens(s, ELM_TYPE_IQ4_NL, begin, end);
+}
+
 /* All rows with one block, as many together as fit. */
 static void run_block(step *s, size_t rows)
 {
@@ -291,6 +381,8 @@ static void run_block(step *s, size_t rows)
 		widen_scales(a->kv_type, a->k_blocks[s->index], a->head_dim, s->w->k_scales);
 		widen_scales(a->kv_type, a->v_blocks[s->index], a->head_dim, s->w->v_scales);
 	}
+	if (s->wide_keys)
+		widen(s, rows);
 	for (s->row = 0; s->row < rows; s->row += s->n) {
 		size_t unused;
 
@@ -300,7 +392,9 @@ static void run_block(step *s, size_t rows)
 		visible(a, s->row + s->n - 1, s->index, &unused, &s->end);
 		if (s->begin >= s->end)
 			continue;
-		if (a->kv_type == ELM_TYPE_F32)
+		if (s->wide_keys && s->n == MAX_ROWS)
+			run_wide(s);
+		else if (a->kv_type == ELM_TYPE_F32)
 			run_f32(s);
 		else if (a->kv_type == ELM_TYPE_F16)
 			run_f16(s);
@@ -349,6 +443,12 @@ static void attention(const elm__attention *a)
 	s.out = (float **)(s.query + rows);
 	s.max = (float *)(s.out + rows);
 	s.sum = s.max + rows;
+	if (rows >= WIDE_ROWS) {
+		s.wide_keys = s.sum + rows;
+		s.wide_values = s.wide_keys + TOKENS * a->head_dim;
+		/* Keys that no row sees are multiplied too, and their products dropped. */
+		memset(s.wide_keys, 0, TOKENS * a->head_dim * sizeof(float));
+	}
 	for (size_t row = 0; row < rows; row++)
 		begin_row(&s, row);
 	elm__attention_blocks(a, &first, &end);
@@ -360,7 +460,10 @@ static void attention(const elm__attention *a)
 
 static size_t attention_scratch(size_t queries, size_t group, size_t head_dim)
 {
-	return sizeof(work) + queries * group * (2 * sizeof(float) + 2 * sizeof(float *));
+	size_t rows = queries * group;
+	size_t wide = rows < WIDE_ROWS ? 0 : 2 * TOKENS * head_dim * sizeof(float);
+
+	return sizeof(work) + rows * (2 * sizeof(float) + 2 * sizeof(float *)) + wide;
 }
 
 static void attention_init(elm__kernels *table)
