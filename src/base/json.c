@@ -42,7 +42,8 @@ static int dump_part(const char *text, size_t length, void *user)
 {
 	dump_target *target = user;
 
-	target->status = elm__writer_write(&target->writer, text, length, target->error);
+	if (target->status == ELM_OK)
+		target->status = elm__writer_write(&target->writer, text, length, target->error);
 	return target->status == ELM_OK ? 0 : -1;
 }
 

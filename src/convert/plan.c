@@ -251,6 +251,7 @@ static elm_status plan_bias(const planner *p, const elm__tensor_rule *rule, cons
 	const elm__st_tensor *tensor;
 	elm__planned *item;
 	elm_status status;
+	bool zero = false;
 
 	snprintf(name, sizeof(name), "%s.bias", base);
 	tensor = elm__safetensors_find(p->st, name);
@@ -271,12 +272,13 @@ static elm_status plan_bias(const planner *p, const elm__tensor_rule *rule, cons
 	item->job.type = ELM_TYPE_F32;
 	/* Quantisers write biases of zeros where the model has none. */
 	snprintf(name, sizeof(name), "%s.qweight", base);
-	if (elm__safetensors_find(p->st, name) && elm__rows_all_zero(&item->job)) {
+	if (elm__safetensors_find(p->st, name))
+		status = elm__rows_all_zero(&item->job, &zero, p->error);
+	if (zero)
 		p->plan->count--;
-		return ELM_OK;
-	}
-	set_order(p, item, rule->kind);
-	return ELM_OK;
+	else
+		set_order(p, item, rule->kind);
+	return status;
 }
 
 static elm_status plan_rule(const planner *p, const elm__tensor_rule *rule, uint32_t layer)

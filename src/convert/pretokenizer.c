@@ -83,22 +83,27 @@ static bool put_step(elm__buf *form, const json_t *step)
 	return true;
 }
 
-const char *elm__pretokenizer_name(const json_t *description, bool whole_words)
+elm_status elm__pretokenizer_name(const json_t *description, bool whole_words, const char **name,
+				  elm_error *error)
 {
 	elm__buf form = ELM__BUF_INIT;
-	const char *found = NULL, *same_rule = NULL;
+	const char *same_rule = NULL;
+	bool plain = put_step(&form, description);
+	elm_status status = elm__buf_status(&form, error);
 
-	if (put_step(&form, description) && !form.failed)
-		for (size_t i = 0; i < NAMES && !found; i++) {
-			if (strcmp(names[i].form, elm__buf_text(&form)) != 0)
-				continue;
-			if (names[i].whole_words == whole_words)
-				found = names[i].name;
-			else if (!same_rule)
-				same_rule = names[i].name;
-		}
+	*name = NULL;
+	for (size_t i = 0; i < NAMES && plain && !*name && status == ELM_OK; i++) {
+		if (strcmp(names[i].form, elm__buf_text(&form)) != 0)
+			continue;
+		if (names[i].whole_words == whole_words)
+			*name = names[i].name;
+		else if (!same_rule)
+			same_rule = names[i].name;
+	}
+	if (!*name)
+		*name = same_rule;
 	elm__buf_release(&form);
-	return found ? found : same_rule;
+	return status;
 }
 
 static json_t *bytes_step(bool cut)

@@ -189,17 +189,19 @@ elm_status elm__rows_transfer(const elm__row_job *job, elm__row_sink *sink, void
 static elm_status find_nonzero(void *user, const void *data, size_t size, elm_error *error)
 {
 	const float *values = data;
+	bool *zero = user;
 
 	for (size_t i = 0; i < size / sizeof(*values); i++)
 		if (values[i] != 0)
-			return ELM_ERR_CANCELLED;
+			*zero = false;
 	return ELM_OK;
 }
 
-bool elm__rows_all_zero(const elm__row_job *job)
+elm_status elm__rows_all_zero(const elm__row_job *job, bool *zero, elm_error *error)
 {
 	elm__row_job copy = *job;
 
 	copy.type = ELM_TYPE_F32;
-	return elm__rows_transfer(&copy, find_nonzero, NULL, NULL) == ELM_OK;
+	*zero = true;
+	return elm__rows_transfer(&copy, find_nonzero, zero, error);
 }

@@ -41,7 +41,7 @@ typedef elm_status elm__row_sink(void *user, const void *data, size_t size, elm_
 ELM_NODISCARD elm_status elm__rows_transfer(const elm__row_job *job, elm__row_sink *sink,
 					    void *user, elm_error *error);
 
-/* True when all numbers of a tensor are 0. */
-bool elm__rows_all_zero(const elm__row_job *job);
+/* Whether all numbers of a tensor are 0. */
+ELM_NODISCARD elm_status elm__rows_all_zero(const elm__row_job *job, bool *zero, elm_error *error);
 
 #endif

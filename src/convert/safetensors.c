@@ -296,17 +296,27 @@ static elm_status add_file(elm__safetensors *st, const char *path, elm__st_file 
 	return ELM_OK;
 }
 
-elm_status elm__safetensors_add_memory(elm__safetensors *st, const char *path, const void *data,
-				       size_t size, elm_error *error)
+elm_status elm__safetensors_add_bytes(elm__safetensors *st, const char *path, const void *data,
+				      size_t size, const elm__st_file **out, elm_error *error)
 {
 	elm__st_file *file;
 	elm_status status = add_file(st, path, &file, error);
 
+	*out = file;
 	if (status != ELM_OK)
 		return status;
 	file->data = data;
 	file->size = size;
-	return read_header(st, file, error);
+	return ELM_OK;
+}
+
+elm_status elm__safetensors_add_memory(elm__safetensors *st, const char *path, const void *data,
+				       size_t size, elm_error *error)
+{
+	const elm__st_file *file;
+	elm_status status = elm__safetensors_add_bytes(st, path, data, size, &file, error);
+
+	return status == ELM_OK ? read_header(st, file, error) : status;
 }
 
 elm_status elm__safetensors_add_plain(elm__safetensors *st, const char *path,
@@ -367,9 +377,13 @@ elm_status elm__safetensors_add_view(elm__safetensors *st, const char *name, uin
 
 elm_status elm__st_writer_open(elm__st_writer *writer, const char *path, elm_error *error)
 {
+	elm_status status;
+
 	memset(writer, 0, sizeof(*writer));
-	elm__buf_putc(&writer->header, '{');
-	return elm__writer_open(&writer->file, path, error);
+	status = elm__writer_open(&writer->file, path, error);
+	if (status == ELM_OK)
+		elm__buf_putc(&writer->header, '{');
+	return status;
 }
 
 void elm__st_writer_declare(elm__st_writer *writer, const char *name, elm_type type,

@@ -75,8 +75,11 @@ ELM_NODISCARD elm_status elm__safetensors_add_folder(elm__safetensors *st, const
 ELM_NODISCARD elm_status elm__safetensors_add_view(elm__safetensors *st, const char *name,
 						   uint32_t n_dims, const uint64_t *dims,
 						   uint64_t offset, elm_error *error);
-/* Adds a file without looking into it. */
+/* Adds a file, or bytes, without looking into it. */
 ELM_NODISCARD elm_status elm__safetensors_add_plain(elm__safetensors *st, const char *path,
+						    const elm__st_file **out, elm_error *error);
+ELM_NODISCARD elm_status elm__safetensors_add_bytes(elm__safetensors *st, const char *path,
+						    const void *data, size_t size,
 						    const elm__st_file **out, elm_error *error);
 
 /* NULL when there is none of that name. */

@@ -25,14 +25,16 @@ static elm_status no_memory(const char *folder, elm_error *error)
 	return elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory", folder);
 }
 
-static bool has_file(const char *folder, const char *name)
+static elm_status has_file(const char *folder, const char *name, bool *there, elm_error *error)
 {
 	char *path = path_in(folder, name);
 	struct stat st;
-	bool there = path && stat(path, &st) == 0;
 
+	if (!path)
+		return no_memory(folder, error);
+	*there = stat(path, &st) == 0;
 	elm__free(path);
-	return there;
+	return ELM_OK;
 }
 
 static elm_status add(elm__safetensors *st, const char *folder, const char *name, elm_error *error)
@@ -124,13 +126,36 @@ static elm_status add_index(elm__safetensors *st, const char *folder, elm_error 
 	return status;
 }
 
+static elm_status refuse_folder(const char *folder, size_t count, elm_error *error)
+{
+	static const char *const pickles[] = { "pytorch_model.bin",
+					       "pytorch_model.bin.index.json" };
+	bool there = false;
+	elm_status status = ELM_OK;
+
+	if (count)
+		return elm_error_set(error, ELM_ERR_FORMAT,
+				     "%s: it has %zu " SUFFIX " files but no " INDEX
+				     " that says how they belong together",
+				     folder, count);
+	for (int i = 0; i < 2 && status == ELM_OK && !there; i++)
+		status = has_file(folder, pickles[i], &there, error);
+	if (status != ELM_OK)
+		return status;
+	return elm_error_set(error, ELM_ERR_NOT_FOUND, "%s: it has no " SUFFIX " files; %s", folder,
+			     there ? "pytorch_model.bin is not read, because it is a program as "
+				     "much as data: save the model again with "
+				     "safe_serialization=True" :
+				     "give the folder of a Hugging Face model");
+}
+
 /* Quantised models often have one file with a name of its own. */
 static elm_status add_only_file(elm__safetensors *st, const char *folder, elm_error *error)
 {
 	DIR *dir = opendir(folder);
 	elm__buf name = ELM__BUF_INIT;
+	const struct dirent *entry;
 	elm_status status;
-	struct dirent *entry;
 	size_t count = 0;
 
 	while (dir && (entry = readdir(dir)) != NULL)
@@ -142,30 +167,23 @@ static elm_status add_only_file(elm__safetensors *st, const char *folder, elm_er
 	if (dir)
 		closedir(dir);
 	status = elm__buf_status(&name, error);
-	if (status == ELM_OK && count == 1)
-		status = add(st, folder, elm__buf_text(&name), error);
-	else if (status == ELM_OK && count)
-		status = elm_error_set(error, ELM_ERR_FORMAT,
-				       "%s: it has %zu " SUFFIX " files but no " INDEX
-				       " that says how they belong together",
-				       folder, count);
-	else if (status == ELM_OK)
-		status = elm_error_set(
-			error, ELM_ERR_NOT_FOUND, "%s: it has no " SUFFIX " files%s", folder,
-			has_file(folder, "pytorch_model.bin") ||
-					has_file(folder, "pytorch_model.bin.index.json") ?
-				"; pytorch_model.bin is not read, because it is a program as much "
-				"as data: save the model again with safe_serialization=True" :
-				"; give the folder of a Hugging Face model");
+	if (status == ELM_OK)
+		status = count == 1 ? add(st, folder, elm__buf_text(&name), error) :
+				      refuse_folder(folder, count, error);
 	elm__buf_release(&name);
 	return status;
 }
 
 elm_status elm__safetensors_add_folder(elm__safetensors *st, const char *folder, elm_error *error)
 {
-	if (has_file(folder, SINGLE))
+	bool single = false, index = false;
+	elm_status status = has_file(folder, SINGLE, &single, error);
+
+	if (status == ELM_OK)
+		status = has_file(folder, INDEX, &index, error);
+	if (status != ELM_OK)
+		return status;
+	if (single)
 		return add(st, folder, SINGLE, error);
-	if (has_file(folder, INDEX))
-		return add_index(st, folder, error);
-	return add_only_file(st, folder, error);
+	return index ? add_index(st, folder, error) : add_only_file(st, folder, error);
 }

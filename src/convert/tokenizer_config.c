@@ -1,7 +1,7 @@
 /* tokenizer_config.c: what stands beside the tokens: which are special, and the chat template. */
+#include <stdio.h>
 #include <string.h>
 
-#include "base/buffer.h"
 #include "base/text.h"
 #include "convert/vocabulary.h"
 
@@ -101,7 +101,7 @@ static bool put_added(const elm__vocabulary *v, json_t *root)
 {
 	json_t *list = json_object();
 	bool good = list != NULL;
-	elm__buf key = ELM__BUF_INIT;
+	char key[16];
 
 	for (uint32_t i = 0; i < v->count && good; i++) {
 		bool special = v->kinds[i] == ELM_TOKEN_CONTROL;
@@ -109,16 +109,14 @@ static bool put_added(const elm__vocabulary *v, json_t *root)
 		if ((!special && v->kinds[i] != ELM_TOKEN_USER_DEFINED) ||
 		    (!v->bpe && v->scores[i] != added_score))
 			continue;
-		elm__buf_clear(&key);
-		elm__buf_printf(&key, "%u", i);
-		good = json_object_set_new(list, elm__buf_text(&key),
+		snprintf(key, sizeof(key), "%u", i);
+		good = json_object_set_new(list, key,
 					   json_pack("{s:s%, s:b, s:b, s:b, s:b, s:b}", "content",
 						     v->texts[i].data, v->texts[i].length, "lstrip",
 						     0, "rstrip", 0, "normalized", 0, "single_word",
 						     0, "special", (int)special)) == 0;
 	}
-	good = good && !key.failed && json_object_set(root, "added_tokens_decoder", list) == 0;
-	elm__buf_release(&key);
+	good = good && json_object_set(root, "added_tokens_decoder", list) == 0;
 	json_decref(list);
 	return good;
 }

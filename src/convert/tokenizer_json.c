@@ -214,9 +214,13 @@ static elm_status name_pretokenizer(const tj_reader *r, const json_t *root, cons
 {
 	const json_t *model = json_object_get(root, "model");
 	bool whole_words = json_is_true(json_object_get(model, "ignore_merges"));
+	elm_status status = ELM_OK;
 
 	if (!pre)
-		pre = elm__pretokenizer_name(json_object_get(root, "pre_tokenizer"), whole_words);
+		status = elm__pretokenizer_name(json_object_get(root, "pre_tokenizer"), whole_words,
+						&pre, r->error);
+	if (status != ELM_OK)
+		return status;
 	if (!pre)
 		return elm_error_set(r->error, ELM_ERR_UNSUPPORTED,
 				     "%s: its pre_tokenizer is none that is known; if you know "

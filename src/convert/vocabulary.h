@@ -100,10 +100,11 @@ ELM_NODISCARD elm_status elm__tokenizer_bin_read(elm__vocabulary *v, const char 
 						 elm_error *error);
 
 /*
- * The name of the pre-tokenizer that a tokenizer.json describes; NULL when it is none that we know.
+ * *name is the pre-tokenizer that a tokenizer.json describes; NULL when it is none that we know.
  * `whole_words`: words that are tokens are not merged (ignore_merges).
  */
-const char *elm__pretokenizer_name(const json_t *description, bool whole_words);
+ELM_NODISCARD elm_status elm__pretokenizer_name(const json_t *description, bool whole_words,
+						const char **name, elm_error *error);
 /* The description of a name; NULL when the name is unknown or memory runs out. */
 json_t *elm__pretokenizer_describe(const char *name);
 

@@ -47,6 +47,7 @@ int main(int argc, char **argv)
 		seed_fail("give the folder to write to");
 	folder = argv[1];
 	make_folder(folder);
+	seeds_convert();
 	seeds_gguf();
 	seeds_grammar();
 	seeds_model();

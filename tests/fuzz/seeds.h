@@ -18,6 +18,7 @@ void seed_write(const char *corpus, const char *name, const void *data, size_t s
 /* Ends the program with the message. */
 void seed_fail(const char *message);
 
+void seeds_convert(void);
 void seeds_gguf(void);
 void seeds_grammar(void);
 void seeds_model(void);
