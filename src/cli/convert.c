@@ -140,7 +140,7 @@ static int run_export(cli_context *cli)
 
 const cli_command cli_cmd_convert = {
 	.name = "convert",
-	.summary = "make a GGUF file of a Hugging Face folder or a llama2.c checkpoint",
+	.summary = "make a GGUF file of a Hugging Face or llama2.c model",
 	.description =
 		"Reads config.json, safetensors (one file or several) and the tokenizer of the "
 		"families llama, mistral, qwen2, qwen3, gemma2, gemma3 and phi3. Weights of GPTQ "
