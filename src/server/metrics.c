@@ -199,6 +199,32 @@ static void put_memory(const report *r)
 	    "Times that it could not be");
 }
 
+/* A reading of the device, if there is one. */
+static void put_reading(elm__buf *out, const char *name, const char *type,
+			const elm__reading *reading, const char *label, const char *help)
+{
+	if (!reading->measured)
+		return;
+	head(out, name, type, help);
+	put_name(out, name, "", label, NULL);
+	elm__buf_printf(out, "%.17g\n", reading->value);
+}
+
+static void put_device(elm__buf *out, elm__status_watch *watch)
+{
+	elm__status_power p;
+	char scope[60];
+
+	elm__status_watch_power(watch, &p);
+	snprintf(scope, sizeof(scope), "scope=\"%s\"", p.scope);
+	put_reading(out, "edgelm_power_watts", "gauge", &p.power, scope,
+		    "Power that the scope draws");
+	put_reading(out, "edgelm_energy_joules_total", "counter", &p.energy, scope,
+		    "Energy that the scope has drawn since the server was started");
+	put_reading(out, "edgelm_temperature_celsius", "gauge", &p.temperature, NULL,
+		    "Temperature of the hottest sensor");
+}
+
 /* model="NAME" */
 static char *make_label(const char *name)
 {
@@ -245,6 +271,7 @@ void elm__serve_metrics(void *user, elm__http_exchange *exchange)
 		put_llamacpp(&r);
 		put_requests(&r);
 		put_memory(&r);
+		put_device(&out, server->watch);
 	} else {
 		out.failed = true;
 	}

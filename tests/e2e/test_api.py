@@ -10,10 +10,12 @@ import json
 import math
 import pathlib
 import re
+import shutil
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import test_serve
@@ -416,6 +418,55 @@ class Limits(unittest.TestCase):
             for connection in open_ones:
                 connection.close()
             self.assertEqual(ask("b")[0], 200)
+
+
+class Metrics(unittest.TestCase):
+    def figures(self, server):
+        return server.ask("GET", "/metrics")[2]
+
+    def joules(self, text):
+        return float(re.search(r'edgelm_energy_joules_total\{scope="processor"\} (\S+)', text)[1])
+
+    @unittest.skipUnless(shutil.which("promtool"), "promtool is not installed")
+    def test_prometheus_understands_them(self):
+        with Server("--embeddings") as server:
+            server.chat("count", max_tokens=3, ignore_eos=True)
+            text = self.figures(server)
+        # Colons are in llama-server's names, which cannot be changed: those need only be read.
+        own = "".join(line + "\n" for line in text.splitlines()
+                      if not re.match(r"(# (HELP|TYPE) )?llamacpp:", line))
+        self.assertIn("edgelm_time_to_first_token_seconds_bucket", own)
+        for part, lint in ((text, False), (own, True)):
+            done = subprocess.run(["promtool", "check", "metrics"], input=part, text=True,
+                                  capture_output=True, check=False)
+            said = done.stdout + done.stderr
+            self.assertNotIn("error", said)
+            if lint:
+                self.assertEqual((done.returncode, said), (0, ""))
+
+    def test_energy_is_told_where_it_is_measured(self):
+        root = test_serve.FOLDER / "device"
+        domain = root / "sys/class/powercap/intel-rapl:0"
+        domain.mkdir(parents=True)
+        (domain / "name").write_text("package-0\n")
+        (domain / "max_energy_range_uj").write_text("262143328850\n")
+        counter = domain / "energy_uj"
+        counter.write_text("1000000\n")
+        with Server("--sysroot", str(root)) as server:
+            time.sleep(0.7)
+            counter.write_text("8500000\n")
+            text = self.figures(server)
+            self.assertAlmostEqual(self.joules(text), 7.5)
+            watts = float(re.search(r'edgelm_power_watts\{scope="processor"\} (\S+)', text)[1])
+            self.assertTrue(0 < watts < 7.5 / 0.7, watts)
+            self.assertNotIn("edgelm_temperature_celsius", text)
+            time.sleep(0.7)
+            counter.write_text("9000000\n")
+            self.assertAlmostEqual(self.joules(self.figures(server)), 8)
+        (root / "empty").mkdir()
+        with Server("--sysroot", str(root / "empty")) as server:
+            time.sleep(0.7)
+            self.assertNotIn("joules", self.figures(server))
 
 
 if __name__ == "__main__":
