@@ -23,7 +23,7 @@ ALLOWED = {
     "eval": "base cpu quant kernel gguf tokenizer grammar jinja model engine",
     "bench": "base cpu kernel model",
     "convert": "base cpu quant gguf tokenizer",
-    "train": "base cpu quant kernel gguf tokenizer model engine",
+    "train": "base cpu quant kernel gguf tokenizer model engine eval",
     "http": "base",
     "telemetry": "base",
     "server": "base gguf tokenizer grammar jinja model engine http telemetry",

@@ -15,6 +15,7 @@ static const cli_command *const commands[] = {
 	&cli_cmd_tokenizer,
 	&cli_cmd_chat_template,
 	&cli_cmd_train,
+	&cli_cmd_distill,
 	&cli_cmd_eval,
 	&cli_cmd_bench,
 	&cli_cmd_convert,

@@ -14,6 +14,7 @@ extern const cli_command cli_cmd_chat_template;
 extern const cli_command cli_cmd_completion;
 extern const cli_command cli_cmd_convert;
 extern const cli_command cli_cmd_detokenize;
+extern const cli_command cli_cmd_distill;
 extern const cli_command cli_cmd_eval;
 extern const cli_command cli_cmd_export;
 extern const cli_command cli_cmd_help;

@@ -43,7 +43,7 @@ static int run(cli_context *cli)
 	if (elm_gguf_open(s->model ? s->model : s->tokenizer, &file, &error))
 		return cli_fail_error(cli, &error);
 	source.file = file;
-	code = cli_train(cli, &s->training, &source);
+	code = cli_train(cli, &s->training, &source, NULL);
 	elm_gguf_close(file);
 	return code;
 }

@@ -73,6 +73,7 @@ const cli_option cli_training_options[] = {
 typedef struct training {
 	const cli_context *cli;
 	const cli_training_settings *s;
+	const cli_teacher *teacher;
 	char checkpoint[4096];
 	const volatile int *interrupted;
 	elm_tokenizer *tokenizer;
@@ -163,6 +164,9 @@ static elm_status create(training *t, const elm__train_source *source, elm_error
 	if (t->resumed)
 		from = (elm__train_source){ .file = t->resumed };
 	status = elm__trainer_create(&from, &options, &t->corpus, &t->trainer, error);
+	if (!status && t->teacher)
+		status = t->teacher->begin(t->teacher->user, t->trainer, t->tokenizer, &t->corpus,
+					   error);
 	if (!status && t->resumed)
 		status = elm__trainer_restore(t->trainer, t->resumed, error);
 	return status;
@@ -317,9 +321,11 @@ static elm_status train(training *t, const elm__train_source *source, elm_error 
 }
 
 int cli_train(const cli_context *cli, const cli_training_settings *settings,
-	      const elm__train_source *source)
+	      const elm__train_source *source, const cli_teacher *teacher)
 {
-	training t = { .cli = cli, .s = settings, .interrupted = cli_interrupt_watch() };
+	training t = {
+		.cli = cli, .s = settings, .teacher = teacher, .interrupted = cli_interrupt_watch()
+	};
 	elm_error error = { 0 };
 	int code;
 

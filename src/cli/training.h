@@ -24,9 +24,16 @@ typedef struct cli_training_settings {
 
 extern const cli_option cli_training_text_options[], cli_training_options[];
 
-/* Trains from `source`, whose file is the vocabulary's too, and writes the model. Returns the exit
- * code; failures have been reported. */
+/* Gives the trainer a teacher, once the text is read and the student there. */
+typedef struct cli_teacher {
+	elm_status (*begin)(void *user, elm__trainer *student, const elm_tokenizer *tokenizer,
+			    const elm__corpus *corpus, elm_error *error);
+	void *user;
+} cli_teacher;
+
+/* Trains from `source`, whose file is the vocabulary's too, and writes the model; `teacher` may be
+ * NULL. Returns the exit code; failures have been reported. */
 int cli_train(const cli_context *cli, const cli_training_settings *settings,
-	      const elm__train_source *source);
+	      const elm__train_source *source, const cli_teacher *teacher);
 
 #endif

@@ -55,7 +55,8 @@ typedef struct elm__feed {
 	const elm__corpus *corpus;
 	uint32_t context;
 	uint64_t seed;
-	bool shuffled; /* false: in the order of the corpus, cut at the same places */
+	bool shuffled;	/* false: in the order of the corpus */
+	bool same_cuts; /* long documents are cut at the same places in each epoch */
 	uint64_t epoch;
 	size_t next, count; /* of this epoch's windows */
 	elm__window *windows;
@@ -64,12 +65,16 @@ typedef struct elm__feed {
 /* ELM_ERR_ARGUMENT when the corpus has nothing to train on. On failure nothing is to be released.
  */
 ELM_NODISCARD elm_status elm__feed_init(elm__feed *feed, const elm__corpus *corpus,
-					uint32_t context, uint64_t seed, bool shuffled,
-					elm_error *error);
+					uint32_t context, uint64_t seed, elm_error *error);
+/* Each document once, in the order of the corpus. */
+ELM_NODISCARD elm_status elm__feed_init_plain(elm__feed *feed, const elm__corpus *corpus,
+					      uint32_t context, elm_error *error);
 void elm__feed_release(elm__feed *feed);
 
 /* The next window; a new epoch begins where one has ended. */
 elm__window elm__feed_next(elm__feed *feed);
+/* From the next epoch that begins on, and at once where none has yielded a window. */
+void elm__feed_keep_cuts(elm__feed *feed);
 /* Goes to where the next window is number `next` of `epoch`; false when there is none. */
 bool elm__feed_seek(elm__feed *feed, uint64_t epoch, size_t next);
 

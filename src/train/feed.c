@@ -22,7 +22,7 @@ static void cut_document(elm__feed *f, size_t start, size_t end, elm__random *ra
 {
 	size_t first = f->context;
 
-	if (f->shuffled && end - start > (size_t)f->context + 1)
+	if (!f->same_cuts && end - start > (size_t)f->context + 1)
 		first = 1 + elm__random_u64(random) % f->context;
 	while (start + 1 < end) {
 		size_t tokens = end - start - 1 < first ? end - start : first + 1;
@@ -51,16 +51,12 @@ static void begin_epoch(elm__feed *f, uint64_t epoch)
 	}
 }
 
-elm_status elm__feed_init(elm__feed *feed, const elm__corpus *corpus, uint32_t context,
-			  uint64_t seed, bool shuffled, elm_error *error)
+static elm_status init(elm__feed *feed, const elm__corpus *corpus, elm_error *error)
 {
 	size_t most = 0;
 
-	*feed = (elm__feed){
-		.corpus = corpus, .context = context, .seed = seed, .shuffled = shuffled
-	};
 	for (size_t i = 0; i < corpus->documents; i++)
-		most += (corpus->starts[i + 1] - corpus->starts[i]) / context + 2;
+		most += (corpus->starts[i + 1] - corpus->starts[i]) / feed->context + 2;
 	feed->windows = elm__realloc_array(NULL, most, sizeof(*feed->windows));
 	if (!feed->windows)
 		return elm_error_set(error, ELM_ERR_NO_MEMORY,
@@ -72,6 +68,27 @@ elm_status elm__feed_init(elm__feed *feed, const elm__corpus *corpus, uint32_t c
 	return elm_error_set(error, ELM_ERR_ARGUMENT,
 			     "the text has nothing to train on: no token that is to be predicted "
 			     "follows another");
+}
+
+elm_status elm__feed_init(elm__feed *feed, const elm__corpus *corpus, uint32_t context,
+			  uint64_t seed, elm_error *error)
+{
+	*feed = (elm__feed){ .corpus = corpus, .context = context, .seed = seed, .shuffled = true };
+	return init(feed, corpus, error);
+}
+
+elm_status elm__feed_init_plain(elm__feed *feed, const elm__corpus *corpus, uint32_t context,
+				elm_error *error)
+{
+	*feed = (elm__feed){ .corpus = corpus, .context = context, .same_cuts = true };
+	return init(feed, corpus, error);
+}
+
+void elm__feed_keep_cuts(elm__feed *feed)
+{
+	feed->same_cuts = true;
+	if (!feed->next)
+		begin_epoch(feed, feed->epoch);
 }
 
 void elm__feed_release(elm__feed *feed)

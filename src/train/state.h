@@ -22,6 +22,10 @@ struct elm__trainer {
 	uint64_t corpus_hash, rows_done;
 	float *weights, *gradient; /* aligned */
 
+	elm__teaching teaching; /* count 0: none */
+	uint32_t *taught_tokens;
+	float *likelihoods;
+
 	/* The windows of a step, and one pass of it. */
 	elm__window *windows;
 	elm_token *tokens, *targets;

@@ -84,7 +84,7 @@ static elm_status find_options(elm__trainer *t, const elm__corpus *corpus, elm_e
 					     "the training text holds token %d, but the model has "
 					     "only %u; was it made with another vocabulary?",
 					     (int)corpus->tokens[i], t->hparams.vocabulary);
-	status = elm__feed_init(&t->feed, corpus, o->context, o->seed, true, error);
+	status = elm__feed_init(&t->feed, corpus, o->context, o->seed, error);
 	if (status)
 		return status;
 	for (size_t i = 0; i < t->feed.count; i++)
@@ -202,6 +202,8 @@ void elm__trainer_free(elm__trainer *t)
 	elm__free_aligned(t->optimizer.mean);
 	elm__free_aligned(t->optimizer.square);
 	elm__free(t->optimizer.partial);
+	elm__free(t->taught_tokens);
+	elm__free(t->likelihoods);
 	elm__free(t->windows);
 	elm__free(t->tokens);
 	elm__free(t->targets);
@@ -238,13 +240,38 @@ const char *elm__trainer_isa(const elm__trainer *trainer)
 void elm__trainer_settings(const elm__trainer *t, char *out, size_t size)
 {
 	const elm__train_options *o = &t->options;
+	int length = snprintf(
+		out, size,
+		"tier %s, text %016llx, context %u, batch %u, rows %u, steps %llu, rate %g to %g, "
+		"warm-up %llu, decay %g, clip %g, beta %g and %g, epsilon %g, seed %llu",
+		t->kernels.name, (unsigned long long)t->corpus_hash, o->context, o->batch, o->rows,
+		(unsigned long long)o->steps, o->rate, o->low_rate, (unsigned long long)o->warmup,
+		o->decay, o->clip, o->beta1, o->beta2, o->epsilon, (unsigned long long)o->seed);
 
-	snprintf(out, size,
-		 "tier %s, text %016llx, context %u, batch %u, rows %u, steps %llu, rate %g to %g, "
-		 "warm-up %llu, decay %g, clip %g, beta %g and %g, epsilon %g, seed %llu",
-		 t->kernels.name, (unsigned long long)t->corpus_hash, o->context, o->batch, o->rows,
-		 (unsigned long long)o->steps, o->rate, o->low_rate, (unsigned long long)o->warmup,
-		 o->decay, o->clip, o->beta1, o->beta2, o->epsilon, (unsigned long long)o->seed);
+	if (t->teaching.count && length > 0 && (size_t)length < size)
+		snprintf(out + length, size - (size_t)length,
+			 ", teacher %016llx, top %u, temperature %g, share %g, cuts %s",
+			 (unsigned long long)t->teaching.identity, t->teaching.count,
+			 (double)t->teaching.temperature, (double)t->teaching.share,
+			 t->teaching.same_cuts ? "kept" : "moved");
+}
+
+elm_status elm__trainer_teach(elm__trainer *t, const elm__teaching *teaching, elm_error *error)
+{
+	size_t each;
+
+	if (elm__mul(t->options.rows, teaching->count, &each)) {
+		t->taught_tokens = elm__calloc(each, sizeof(*t->taught_tokens));
+		t->likelihoods = elm__calloc(each, sizeof(*t->likelihoods));
+	}
+	if (!t->taught_tokens || !t->likelihoods)
+		return elm_error_set(error, ELM_ERR_NO_MEMORY,
+				     "no memory for %u tokens of the teacher for each of %u rows",
+				     teaching->count, t->options.rows);
+	t->teaching = *teaching;
+	if (teaching->same_cuts)
+		elm__feed_keep_cuts(&t->feed);
+	return ELM_OK;
 }
 
 /* --- steps --- */
@@ -276,6 +303,32 @@ static size_t pack(elm__trainer *t, const elm__corpus *corpus, const elm__window
 	return first;
 }
 
+/* Asks the teacher about windows [first, last), which make up the batch. */
+static elm_status ask_teacher(elm__trainer *t, size_t first, size_t last, elm__train_batch *batch,
+			      elm__lesson *lesson, elm_error *error)
+{
+	const elm__teaching *teaching = &t->teaching;
+	elm_status status = ELM_OK;
+	size_t row = 0;
+
+	if (!teaching->count)
+		return ELM_OK;
+	for (; first < last && !status; first++) {
+		size_t at = row * teaching->count;
+
+		status = teaching->teach(teaching->user, t->feed.corpus, &t->windows[first],
+					 t->taught_tokens + at, t->likelihoods + at, error);
+		row += t->windows[first].tokens - 1;
+	}
+	*lesson = (elm__lesson){ .count = teaching->count,
+				 .tokens = t->taught_tokens,
+				 .likelihoods = t->likelihoods,
+				 .temperature = teaching->temperature,
+				 .share = teaching->share };
+	batch->lesson = lesson;
+	return status;
+}
+
 elm_status elm__trainer_step(elm__trainer *t, elm__train_report *report, elm_error *error)
 {
 	elm__train_loss loss = { 0 };
@@ -294,8 +347,13 @@ elm_status elm__trainer_step(elm__trainer *t, elm__train_report *report, elm_err
 	}
 	for (size_t i = 0; i < n;) {
 		elm__train_batch batch;
+		elm__lesson lesson;
+		size_t last = pack(t, t->feed.corpus, t->windows, i, n, &batch);
 
-		i = pack(t, t->feed.corpus, t->windows, i, n, &batch);
+		status = ask_teacher(t, i, last, &batch, &lesson, error);
+		if (status)
+			return status;
+		i = last;
 		batch.weight = 1 / (float)targets;
 		elm__pass_run(t->pass, &batch, t->weights, t->gradient, &loss);
 	}
@@ -315,7 +373,7 @@ elm_status elm__trainer_measure(elm__trainer *t, const elm__corpus *corpus,
 				const volatile int *cancel, elm__train_loss *loss, elm_error *error)
 {
 	elm__feed feed;
-	elm_status status = elm__feed_init(&feed, corpus, t->options.context, 0, false, error);
+	elm_status status = elm__feed_init_plain(&feed, corpus, t->options.context, error);
 
 	for (size_t i = 0; !status && i < feed.count;) {
 		elm__train_batch batch;

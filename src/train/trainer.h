@@ -40,6 +40,21 @@ typedef struct elm__train_source {
 
 typedef struct elm__trainer elm__trainer;
 
+/*
+ * A teacher, whose predictions are learned beside (or instead of) the text. `teach` writes what it
+ * says about the rows of a window that have a target, `count` tokens each, row i at i * count: see
+ * elm__lesson.
+ */
+typedef struct elm__teaching {
+	elm_status (*teach)(void *user, const elm__corpus *corpus, const elm__window *window,
+			    uint32_t *tokens, float *likelihoods, elm_error *error);
+	void *user;
+	uint32_t count;
+	float temperature, share;
+	uint64_t identity; /* of the teacher: another one is another training */
+	bool same_cuts;	   /* it knows only windows that are cut at the same places in each epoch */
+} elm__teaching;
+
 typedef struct elm__train_report {
 	uint64_t step; /* that was done: 1 for the first */
 	uint64_t rows, targets;
@@ -54,6 +69,11 @@ ELM_NODISCARD elm_status elm__trainer_create(const elm__train_source *source,
 					     const elm__corpus *corpus, elm__trainer **out,
 					     elm_error *error);
 void elm__trainer_free(elm__trainer *trainer); /* NULL allowed */
+
+/* Sets the teacher, before the first step; *teaching is copied, its user must outlive the trainer.
+ */
+ELM_NODISCARD elm_status elm__trainer_teach(elm__trainer *trainer, const elm__teaching *teaching,
+					    elm_error *error);
 
 /* The options in force, with all defaults filled in. */
 const elm__train_options *elm__trainer_options(const elm__trainer *trainer);
