@@ -16,7 +16,9 @@ process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
 export function write(root, name, text) {
 	const file = path.join(root, name);
 	fs.mkdirSync(path.dirname(file), { recursive: true });
-	fs.writeFileSync(file, text);
+	// At once, as the kernel shows a new value.
+	fs.writeFileSync(file + ".new", text);
+	fs.renameSync(file + ".new", file);
 }
 
 // A tree that looks like a board with four cores and an INA3221; `ticks` is its age.
@@ -38,18 +40,25 @@ export class Device {
 			const chip = "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3/";
 			write(this.root, `${chip}in${i + 1}_label`, name + "\n");
 			write(this.root, `${chip}in${i + 1}_input`, "5000\n");
-			write(this.root, `${chip}curr${i + 1}_input`, `${[1640, 700, 300][i]}\n`);
 		});
+		this.draw(8.2);
 	}
 
-	// A second passes in which the cores are so busy, in percent.
-	tick(busy) {
-		this.ticks += 100;
-		this.busy = (this.busy ?? 0) + busy;
+	// Time passes, in hundredths of a second, in which the cores are so busy, in percent.
+	tick(busy, ticks = 100) {
+		this.ticks += ticks;
+		this.busy = (this.busy ?? 0) + Math.round(busy * ticks / 100);
 		const line = (name, cores) =>
 			`${name} ${this.busy * cores} 0 0 ${(this.ticks - this.busy) * cores} 0 0 0 0 0 0\n`;
 		write(this.root, "proc/stat", line("cpu ", 4) + [0, 1, 2, 3].map((n) => line(`cpu${n}`, 1)).join(""));
 		write(this.root, "proc/self/stat", `7 (edgelm) R 1 1 1 0 -1 0 0 0 0 0 ${this.busy * 3} 0 0 0\n`);
+	}
+
+	// Watts of the whole board, and of parts of it.
+	draw(watts) {
+		[1, 0.43, 0.18].forEach((share, i) =>
+			write(this.root, `sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3/curr${i + 1}_input`,
+			      `${Math.round(watts * share * 200)}\n`));
 	}
 
 	heat(degrees) {

@@ -41,7 +41,7 @@ const tiles = [
 			  `${told(s.device.process.file, bytes)} of files`] },
 	{ title: "Temperature", curves: [["temperature", "Hottest", "--warm"]], format: (v) => `${digits(v)} °C`, floor: 50,
 	  why: (s) => reason(s.device.temperature),
-	  detail: (s) => [s.device.hottest && `hottest: ${s.device.hottest}`, ...named(s.device.temperatures, "°C")] },
+	  detail: (s) => [s.device.temperatures.length > 1 && s.device.hottest && `hottest: ${s.device.hottest}`, ...named(s.device.temperatures, "°C")] },
 	{ title: "Power", curves: [["power", "Power", "--warm"]], format: (v) => `${digits(v)} W`, floor: 1,
 	  why: (s) => reason(s.device.power),
 	  detail: (s) => [scopes[s.device.power_scope], ...named(s.device.rails, "W")] },
@@ -55,7 +55,7 @@ const told = (reading, format) => ("value" in reading ? format(reading.value) : 
 
 function named(list, unit) {
 	const all = list.map((one) => `${one.name} ${"value" in one ? `${digits(one.value)} ${unit}` : "unmeasured"}`);
-	return all.length ? [all.slice(0, 6).join(" · ")] : [];
+	return all.length > 1 ? [all.slice(0, 6).join(" · ")] : all;
 }
 
 function quantiles(histogram) {
@@ -112,7 +112,7 @@ function describe({ name, state, facts }) {
 		`${bytes(facts.weight_bytes)}, context of ${count(facts.context)} tokens`;
 }
 
-const ago = (span) => `${duration(span)} ago`;
+const ago = (span) => `${duration(Math.max(1, Math.round(span)))} ago`;
 
 export class Dashboard {
 	#tiles = tiles.map((tile) => new Tile(tile));
