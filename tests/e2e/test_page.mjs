@@ -299,6 +299,24 @@ test("a key is asked for where the server wants one", async () => {
 	await locked.stop();
 });
 
+test("the model can be chosen where there are several", async () => {
+	const file = path.join(folder, "tiny.gguf");
+	const two = await Server.start({ options: ["--ctx", "500", "--alias", "first", "--model", `second=${file}`] });
+	const page = await openPage(browser, two.url, { settings: short });
+	await page.selectOption("#model", "second");
+	assert.match(await text(page, ".greeting"), /computed by second/);
+	await ask(page, "Hi");
+	await answered(page);
+	assert.equal(page.asked.model, "second");
+	await page.reload();
+	await page.waitForSelector("#model");
+	await page.waitForFunction(() => document.querySelector("#model").value === "second");
+	await page.click("#to-dashboard");
+	await page.waitForFunction(() => document.querySelector("#dashboard-note")?.textContent.includes("first: llama"));
+	await closePage(page);
+	await two.stop();
+});
+
 const shown = (page, tile) => text(page, `#tile-${tile} .value`);
 
 test("the values of the dashboard move", async () => {

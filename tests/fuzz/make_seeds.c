@@ -52,6 +52,7 @@ int main(int argc, char **argv)
 	seeds_grammar();
 	seeds_model();
 	seeds_jinja();
+	seeds_negotiate();
 	seeds_request();
 	seeds_tasks();
 	seeds_tokenizer();

@@ -23,6 +23,7 @@ void seeds_gguf(void);
 void seeds_grammar(void);
 void seeds_model(void);
 void seeds_jinja(void);
+void seeds_negotiate(void);
 void seeds_request(void);
 void seeds_tasks(void);
 void seeds_tokenizer(void);
