@@ -183,9 +183,9 @@ static elm_status read_list(const reading *r, const char *key, float **out)
 	for (size_t i = 0; i < r->facts->rope.count; i++) {
 		double value = json_number_value(json_array_get(list, i));
 
-		if (!(value > 0 && value < 1e9))
+		if (!(value > 1e-6 && value < 1e9))
 			return elm_error_set(r->error, ELM_ERR_FORMAT,
-					     "%s: number %zu of \"%s\" is not positive", r->path, i,
+					     "%s: number %zu of \"%s\" is out of range", r->path, i,
 					     key);
 		(*out)[i] = (float)value;
 	}
@@ -264,46 +264,64 @@ static elm_status read_scaling(const reading *r)
 	return ELM_OK;
 }
 
+/* The bases of the rotation; windowed layers may have one of their own. */
+static elm_status read_bases(const reading *r, const json_t *all)
+{
+	elm__rope_facts *rope = &r->facts->rope;
+	const json_t *text = json_object_get(r->config, "text_config");
+	const json_t *local = json_object_get(all, "sliding_attention");
+	bool inner = json_object_get(r->rope, "rope_theta") != NULL;
+	elm_status status;
+
+	rope->base = r->facts->family->defaults.rope_base;
+	rope->local_base = r->facts->family->defaults.local_rope_base;
+	status = get_real(r, inner ? r->rope : r->config, "rope_theta", 1, &rope->base);
+	if (status == ELM_OK && !inner)
+		status = get_real(r, text, "rope_theta", 1, &rope->base);
+	if (status != ELM_OK || rope->local_base <= 0)
+		return status;
+	status = get_real(r, r->config, "rope_local_base_freq", 1, &rope->local_base);
+	if (status == ELM_OK)
+		status = get_real(r, text, "rope_local_base_freq", 1, &rope->local_base);
+	if (status == ELM_OK)
+		status = get_real(r, local, "rope_theta", 1, &rope->local_base);
+	return status;
+}
+
+static elm_status read_share(const reading *r)
+{
+	static const char key[] = "partial_rotary_factor";
+	elm__facts *facts = r->facts;
+	float share = 1;
+	elm_status status =
+		get_real(r, json_object_get(r->rope, key) ? r->rope : r->config, key, 0, &share);
+
+	if (status != ELM_OK || share == 1)
+		return status;
+	if (share < 1)
+		facts->rotated = (uint32_t)((double)share * elm__facts_head_dim(facts) + 1e-3);
+	if (share > 1 || !facts->rotated || facts->rotated % 2)
+		return elm_error_set(r->error, ELM_ERR_FORMAT,
+				     "%s: \"%s\" is %g; it must make an even number of the %u "
+				     "values of a head",
+				     r->path, key, (double)share, elm__facts_head_dim(facts));
+	return ELM_OK;
+}
+
 elm_status elm__rope_from_config(elm__facts *facts, const char *path, const json_t *config,
 				 elm_error *error)
 {
 	reading r = { .facts = facts, .path = path, .config = config, .error = error };
-	const json_t *all = elm__config_get(config, "rope_parameters"), *top = NULL, *local = NULL;
-	const json_t *base, *part;
-	float share = 1;
+	const json_t *all = elm__config_get(config, "rope_parameters"), *whole;
 	elm_status status;
 
 	if (!json_is_object(all))
 		all = elm__config_get(config, "rope_scaling");
-	top = json_object_get(all, "full_attention"); /* newer files have an object per kind */
-	local = json_object_get(json_object_get(all, "sliding_attention"), "rope_theta");
-	r.rope = json_is_object(top) ? top : all;
-	facts->rope.base = facts->family->defaults.rope_base;
-	facts->rope.local_base = facts->family->defaults.local_rope_base;
-	base = json_object_get(r.rope, "rope_theta");
-	part = json_object_get(r.rope, "partial_rotary_factor");
-	status = get_real(&r, base ? r.rope : json_object_get(config, "text_config"), "rope_theta",
-			  1, &facts->rope.base);
-	if (status == ELM_OK && !base)
-		status = get_real(&r, config, "rope_theta", 1, &facts->rope.base);
-	if (status == ELM_OK && facts->rope.local_base > 0) {
-		const json_t *given =
-			local ? local : elm__config_get(config, "rope_local_base_freq");
-
-		if (json_is_number(given) && json_number_value(given) >= 1)
-			facts->rope.local_base = (float)json_number_value(given);
-	}
+	whole = json_object_get(all, "full_attention"); /* newer files have an object per kind */
+	r.rope = json_is_object(whole) ? whole : all;
+	status = read_bases(&r, all);
 	if (status == ELM_OK)
-		status = get_real(&r, part ? r.rope : config, "partial_rotary_factor", 0, &share);
-	if (status == ELM_OK && (share <= 0 || share > 1))
-		return elm_error_set(error, ELM_ERR_FORMAT,
-				     "%s: \"partial_rotary_factor\" is not between 0 and 1", path);
-	if (status == ELM_OK && share < 1)
-		facts->rotated = (uint32_t)((double)share * elm__facts_head_dim(facts) + 1e-3);
-	if (status == ELM_OK && facts->rotated % 2)
-		return elm_error_set(error, ELM_ERR_FORMAT,
-				     "%s: %u rotated values per head cannot be paired", path,
-				     facts->rotated);
+		status = read_share(&r);
 	return status == ELM_OK ? read_scaling(&r) : status;
 }
 

@@ -183,6 +183,8 @@ class Rope(Case):
                                ({"type": "llama3", "factor": 8, "low_freq_factor": 4}, ("low_freq_factor",))):
             self.change_config(rope_scaling=scaling)
             self.refused("config.json", *words)
+        mf.write_model(self.folder, "gemma3_text", rope_local_base_freq=1e300)
+        self.refused("config.json", "rope_local_base_freq")
 
 
 class Files(Case):
