@@ -44,6 +44,10 @@ typedef struct elm_model_options {
 	const char *engine_file;     /* this engine file and no other, made if need be; or NULL */
 	const char *engine_cache;    /* folder of engine files, created if need be; NULL: none */
 	uint64_t engine_cache_limit; /* bytes that the folder may hold; 0: 16 GiB */
+	/* What a sequence is told does not depend on what else is computed in the same steps, nor
+	 * on how a prompt is cut up, to the last bit. Costs speed where few rows are computed, see
+	 * docs/SCHEDULER.md; ELM_ERR_UNSUPPORTED where the instructions in use cannot. */
+	bool batch_invariant;
 	bool (*progress)(void *user, uint64_t done, uint64_t total);
 	void *progress_user;
 } elm_model_options;

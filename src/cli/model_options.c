@@ -36,6 +36,9 @@ const cli_option cli_model_options[] = {
 	  .choices = cli_kv_type_names },
 	{ "isa", 0, CLI_TEXT(cli_model_settings, isa), "TIER", "processor instructions to use",
 	  .default_text = "the best that this machine has" },
+	{ "batch-invariant", 0, CLI_FLAG(cli_model_settings, batch_invariant), NULL,
+	  "an answer is the same to the last bit whatever is computed beside it; slower, and only "
+	  "with the instructions amx and scalar" },
 	{ "engine", 0, CLI_FILE(cli_model_settings, engine_file), "FILE",
 	  "use this engine file, and make it where it is missing",
 	  .default_text = "beside the model or in the folder that edgelm cache-dir prints" },
@@ -63,6 +66,7 @@ elm_model *cli_open_model(const cli_context *cli, const char *path,
 	opening state = { .interrupted = cli_interrupt_watch() };
 	elm_model_options options = { .isa = settings->isa,
 				      .engine_file = settings->engine_file,
+				      .batch_invariant = settings->batch_invariant,
 				      .progress = show_opening,
 				      .progress_user = &state };
 	char folder[4096];

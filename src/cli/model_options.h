@@ -11,7 +11,7 @@ typedef struct cli_model_settings {
 	int64_t context, threads, batch;
 	int kv_type; /* index in cli_kv_type_names */
 	const char *isa, *engine_file;
-	bool no_engine_cache;
+	bool no_engine_cache, batch_invariant;
 } cli_model_settings;
 
 #define CLI_MODEL_DEFAULTS   \

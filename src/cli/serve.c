@@ -321,7 +321,9 @@ static elm__load_options load_settings(service *v, const volatile int *interrupt
 	const settings *s = v->s;
 	elm_error error = { 0 };
 	elm__load_options options = {
-		.opening = { .isa = s->engine.isa, .engine_file = s->engine.engine_file },
+		.opening = { .isa = s->engine.isa,
+			     .engine_file = s->engine.engine_file,
+			     .batch_invariant = s->engine.batch_invariant },
 		.scheduling = scheduler_settings(s),
 		.chat_template = s->chat_template,
 		.cancel = interrupted,

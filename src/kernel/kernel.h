@@ -151,6 +151,9 @@ typedef struct elm__kernels {
 	uint32_t features;   /* the mask that the table was made for */
 	uint32_t interleave; /* rows that packed matrices interleave, 0: does not pack */
 	bool offset_q8;	     /* packs Q8_0 as x + 128, see packed.h */
+	/* What comes of a row does not depend on how many others are computed with it, to the last
+	 * bit: see elm__kernels_make_invariant. */
+	bool invariant;
 
 	/* --- matrix products --- */
 
@@ -246,6 +249,10 @@ typedef struct elm__kernels {
  * entry is set: what a tier does not do better it takes from the one below.
  */
 void elm__kernels_init(elm__kernels *table, uint32_t mask);
+
+/* Makes all products and attention of a row the same to the last bit, whatever the number of rows;
+ * false where the tier cannot, and then the table is as it was. */
+bool elm__kernels_make_invariant(elm__kernels *table);
 
 /*
  * Bytes that the given forms of rows x cols inputs take, and their layout in `memory` (aligned to

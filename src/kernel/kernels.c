@@ -23,34 +23,35 @@ void elm__kernels_ref(elm__kernels *table)
 static const struct tier {
 	uint32_t need;
 	void (*init)(elm__kernels *table);
+	void (*make_invariant)(elm__kernels *table); /* NULL: it cannot be */
 } tiers[] = {
 #ifdef ELM__BUILD_SSE
-	{ ELM__CPU_SSSE3, elm__kernels_sse },
+	{ ELM__CPU_SSSE3, elm__kernels_sse, NULL },
 #endif
 #ifdef ELM__BUILD_AVX2
-	{ ELM__CPU_AVX2, elm__kernels_avx2 },
+	{ ELM__CPU_AVX2, elm__kernels_avx2, NULL },
 #endif
 #ifdef ELM__BUILD_AVXVNNI
-	{ ELM__CPU_AVX2 | ELM__CPU_AVXVNNI, elm__kernels_avxvnni },
+	{ ELM__CPU_AVX2 | ELM__CPU_AVXVNNI, elm__kernels_avxvnni, NULL },
 #endif
 #ifdef ELM__BUILD_AVX512
-	{ ELM__CPU_AVX2 | ELM__CPU_AVX512 | ELM__CPU_AVX512VNNI, elm__kernels_avx512 },
+	{ ELM__CPU_AVX2 | ELM__CPU_AVX512 | ELM__CPU_AVX512VNNI, elm__kernels_avx512, NULL },
 #endif
 #ifdef ELM__BUILD_AMX
 	{ ELM__CPU_AVX2 | ELM__CPU_AVX512 | ELM__CPU_AVX512VNNI | ELM__CPU_AVX512BF16 |
 		  ELM__CPU_AMX,
-	  elm__kernels_amx },
+	  elm__kernels_amx, elm__kernels_amx_invariant },
 #endif
 #ifdef ELM__BUILD_NEON
-	{ ELM__CPU_NEON, elm__kernels_neon },
+	{ ELM__CPU_NEON, elm__kernels_neon, NULL },
 #endif
 #ifdef ELM__BUILD_DOTPROD
-	{ ELM__CPU_NEON | ELM__CPU_DOTPROD, elm__kernels_dotprod },
+	{ ELM__CPU_NEON | ELM__CPU_DOTPROD, elm__kernels_dotprod, NULL },
 #endif
 #ifdef ELM__BUILD_I8MM
-	{ ELM__CPU_NEON | ELM__CPU_DOTPROD | ELM__CPU_I8MM, elm__kernels_i8mm },
+	{ ELM__CPU_NEON | ELM__CPU_DOTPROD | ELM__CPU_I8MM, elm__kernels_i8mm, NULL },
 #endif
-	{ 0, NULL } /* a table is never empty */
+	{ 0, NULL, NULL } /* a table is never empty */
 };
 
 void elm__kernels_init(elm__kernels *table, uint32_t mask)
@@ -61,6 +62,24 @@ void elm__kernels_init(elm__kernels *table, uint32_t mask)
 			tiers[i].init(table);
 	table->features = mask;
 	table->name = elm__cpu_tier_name(mask);
+}
+
+static void is_invariant(elm__kernels *table)
+{
+	(void)table;
+}
+
+bool elm__kernels_make_invariant(elm__kernels *table)
+{
+	void (*make)(elm__kernels *) = is_invariant; /* the reference */
+
+	for (size_t i = 0; i < sizeof(tiers) / sizeof(tiers[0]); i++)
+		if ((table->features & tiers[i].need) == tiers[i].need && tiers[i].init)
+			make = tiers[i].make_invariant;
+	if (make)
+		make(table);
+	table->invariant = make != NULL;
+	return table->invariant;
 }
 
 bool elm__kv_type_supported(elm_type kv_type)

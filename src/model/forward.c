@@ -391,7 +391,7 @@ static void attend(const member *me, uint32_t layer)
 	size_t items = (size_t)f->n_tiles * s->kv_heads, ticket;
 	size_t most = me->count > 1 ? (size_t)PARTS_EACH * me->count / items : 1;
 
-	if (!most)
+	if (!most || f->k->invariant)
 		most = 1;
 	while ((ticket = elm__pool_next(f->pool)) < items * most) {
 		size_t item = ticket / most, part = ticket % most, parts;

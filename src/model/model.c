@@ -87,6 +87,13 @@ elm_status elm_model_open_gguf(elm_gguf *gguf, const elm_model_options *options,
 	if (options && options->isa)
 		status = elm__cpu_parse_tier(options->isa, &mask, error);
 	elm__kernels_init(&model->kernels, elm__cpu_detect() & mask);
+	if (status == ELM_OK && options && options->batch_invariant &&
+	    !elm__kernels_make_invariant(&model->kernels))
+		status = elm_error_set(
+			error, ELM_ERR_UNSUPPORTED,
+			"with the instructions \"%s\" results depend on the size of the "
+			"batch; those that need not are amx and scalar",
+			model->kernels.name);
 	if (status == ELM_OK)
 		status = elm__hparams_read(&model->hparams, gguf, &model->arena, error);
 	if (status == ELM_OK)

@@ -2,7 +2,7 @@
 """Many clients at once for some time: none may see an error that it did not cause, and each greedy
 answer must be that which the request gets alone.
 
-usage: load_serve.py PATH-OF-EDGELM MODEL [SECONDS [CLIENTS]]
+usage: load_serve.py PATH-OF-EDGELM MODEL [SECONDS [CLIENTS [OPTION...]]]
 
 Some clients go away in the middle, some ask wrongly, some have long prompts. At the end the server
 gets a SIGTERM while all are busy: what it has begun to answer must be complete and right. Prints what
@@ -112,7 +112,7 @@ def main():
     server = subprocess.Popen(
         [edgelm, "serve", model, "--port", "0", "--ctx", "1024", "--parallel", str(PARALLEL),
          "--queue", str(clients), "--template", "chatml", "--no-engine-cache", "--access-log",
-         "/dev/null"], stderr=subprocess.PIPE, text=True)
+         "/dev/null", *sys.argv[5:]], stderr=subprocess.PIPE, text=True)
     for line in server.stderr:
         found = re.search(r"listening at \S+:(\d+)", line)
         if found:

@@ -10,6 +10,8 @@ void elm__kernels_avxvnni(elm__kernels *table); /* and ELM__CPU_AVXVNNI */
 void elm__kernels_avx512(elm__kernels *table);	/* ELM__CPU_AVX512 and ELM__CPU_AVX512VNNI */
 void elm__kernels_amx(elm__kernels *table);	/* and ELM__CPU_AMX and ELM__CPU_AVX512BF16 */
 
+void elm__kernels_amx_invariant(elm__kernels *table); /* changes its table, see elm__kernels */
+
 /* What the AMX tier leaves to AVX-512: only the entries that it overrides are set. */
 extern const elm__kernels elm__avx512_below;
 
