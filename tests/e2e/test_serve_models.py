@@ -181,7 +181,7 @@ class Exchange(unittest.TestCase):
         self.path = make_model("changing.gguf", 3)
 
     def test_running_requests_end_with_the_old_one(self):
-        body = {**GREEDY, "n_predict": 8000}
+        body = {**GREEDY, "n_predict": 12000}
         with ModelServer(self.path) as server:
             whole = server.post("/completion", body)["content"]
             connection = server.connect()
@@ -190,7 +190,9 @@ class Exchange(unittest.TestCase):
                 {**body, "stream": True, "n_probs": 10}))
             self.assertTrue(until(lambda: server.running("") == 1))
             make_model("changing.gguf", 4)
+            server.process.send_signal(signal.SIGHUP)
             self.assertTrue(until(lambda: server.metric("edgelm_model_loads_total") == 2))
+            self.assertEqual(server.metric("llamacpp:requests_processing"), 1)
             self.assertEqual(server.text(), self.texts[4])
             events = [json.loads(line[6:]) for line in connection.getresponse()
                       if line.startswith(b"data: ")]
