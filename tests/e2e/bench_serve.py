@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 """Measures any server of OpenAI's API from outside, over streams of /v1/completions.
 
-usage: bench_serve.py PORT streams N TOKENS WORDS   N streams at once, each of TOKENS tokens after a
-                                                    prompt of about WORDS tokens
-       bench_serve.py PORT prefix WORDS             the same prompt again and again: time to the
+usage: bench_serve.py PORT streams N TOKENS PROMPT  N streams at once, each of TOKENS tokens after a
+                                                    prompt of PROMPT tokens
+       bench_serve.py PORT prefix PROMPT            the same prompt again and again: time to the
                                                     first token
-       bench_serve.py PORT arrival TOKENS WORDS     a stream of TOKENS tokens, in whose middle a
-                                                    prompt of about WORDS tokens arrives
+       bench_serve.py PORT arrival TOKENS PROMPT    a stream of TOKENS tokens, in whose middle a
+                                                    prompt of PROMPT tokens arrives
 
 One thread reads all sockets and notes when bytes came; they are looked at afterwards, so that the
 client takes little of the processor that it measures.
 """
 
 import json
+import random
 import selectors
 import socket
 import sys
@@ -43,7 +44,7 @@ class Stream:
 
     def look(self):
         """Times of events with text, and the tokens that the server has counted."""
-        self.times, self.tokens, self.prompt, self.error = [], 0, 0, None
+        self.times, self.tokens, self.error = [], 0, None
         line = b""
         for when, data in self.received:
             *lines, line = (line + data).split(b"\n")
@@ -56,7 +57,6 @@ class Stream:
                     continue
                 usage = event.get("usage") or {}
                 self.tokens = usage.get("completion_tokens", self.tokens)
-                self.prompt = usage.get("prompt_tokens", self.prompt)
                 if any(choice.get("text") for choice in event["choices"]):
                     self.times.append(when)
         self.tokens = self.tokens or len(self.times)  # where no usage came
@@ -86,15 +86,16 @@ def gaps_of(stream):
     return [b - a for a, b in zip(stream.times, stream.times[1:])]
 
 
-def words(count, salt):
-    """A text of about so many tokens of a Llama vocabulary; replies say how many they were."""
-    return " ".join(f"word{(i * 7919 + salt * 104729) % 997}" for i in range(max(1, count // 8)))
+def prompt_of(count, salt):
+    """A prompt of exactly so many tokens, none like that of another salt."""
+    rng = random.Random(salt)
+    return [rng.randrange(3, 256) for _ in range(count)]
 
 
 def measure_streams(port, count, tokens, prompt):
     salt = time.time_ns() % 1000003
     begin = time.perf_counter()
-    streams = run([Stream(port, words(prompt, salt + i), tokens) for i in range(count)])
+    streams = run([Stream(port, prompt_of(prompt, salt + i), tokens) for i in range(count)])
     first = [s.times[0] - s.start for s in streams]
     gaps = [gap for s in streams for gap in gaps_of(s)]
     total = sum(s.tokens for s in streams)
@@ -102,7 +103,7 @@ def measure_streams(port, count, tokens, prompt):
     # From the moment at which all streams have their first token.
     since = max(s.times[0] for s in streams)
     later = sum(when > since for s in streams for when in s.times)
-    return {"streams": count, "prompt": streams[0].prompt, "tokens": total, "seconds": seconds, "tokens_per_s": total / seconds,
+    return {"streams": count, "tokens": total, "seconds": seconds, "tokens_per_s": total / seconds,
             "decode_tokens_per_s": later / (max(s.times[-1] for s in streams) - since),
             "ttft_ms_p50": 1e3 * percentile(first, 50), "ttft_ms_max": 1e3 * max(first),
             "tbt_ms_p50": 1e3 * percentile(gaps, 50), "tbt_ms_p99": 1e3 * percentile(gaps, 99),
@@ -111,23 +112,23 @@ def measure_streams(port, count, tokens, prompt):
 
 
 def measure_prefix(port, prompt):
-    text = words(prompt, time.time_ns() % 1000003)
+    text = prompt_of(prompt, time.time_ns() % 1000003)
     times = []
     for i in range(6):
         stream, = run([Stream(port, text, 1)])
         times.append(1e3 * (stream.times[0] - stream.start))
-    return {"prompt": stream.prompt, "ttft_ms_first": times[0], "ttft_ms_again": times[1:],
+    return {"ttft_ms_first": times[0], "ttft_ms_again": times[1:],
             "times_faster": times[0] / percentile(times[1:], 50)}
 
 
 def measure_arrival(port, tokens, prompt):
     salt = time.time_ns() % 1000003
-    alone, = run([Stream(port, words(30, salt), tokens)])
+    alone, = run([Stream(port, prompt_of(30, salt), tokens)])
     normal = gaps_of(alone)
-    running = Stream(port, words(30, salt + 1), tokens)
+    running = Stream(port, prompt_of(30, salt + 1), tokens)
     while sum(data.count(b"data: ") for _, data in running.received) < tokens // 4:
         running.read()
-    late = Stream(port, words(prompt, salt + 2), 4)
+    late = Stream(port, prompt_of(prompt, salt + 2), 4)
     run([running, late])
     during = [gap for when, gap in zip(running.times[1:], gaps_of(running))
               if late.start < when <= late.times[0]]
@@ -135,7 +136,7 @@ def measure_arrival(port, tokens, prompt):
             "tbt_ms_max_alone": 1e3 * max(normal),
             "tbt_ms_p50_during": 1e3 * percentile(during, 50),
             "tbt_ms_max_during": 1e3 * max(during), "n": len(during),
-            "prompt": late.prompt, "ttft_ms_of_the_prompt": 1e3 * (late.times[0] - late.start)}
+            "ttft_ms_of_the_prompt": 1e3 * (late.times[0] - late.start)}
 
 
 def main():
