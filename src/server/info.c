@@ -47,11 +47,11 @@ static json_t *listed_model(const char *name, const elm__loaded *loaded)
 	const char *family = loaded ? elm_model_get_info(loaded->model)->architecture : "";
 
 	return json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[], s:[s], s:s, s:{s:s, s:s, s:s, s:[s], "
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:[s], s:[s], s:s, s:{s:s, s:s, s:s, s:[s], "
 		"s:s, s:s}}",
 		"name", name, "model", name, "modified_at", "", "size", "", "digest", "", "type",
-		"model", "description", "", "tags", "capabilities", "completion", "parameters", "",
-		"details", "parent_model", "", "format", "gguf", "family", family, "families",
+		"model", "description", "", "tags", "", "capabilities", "completion", "parameters",
+		"", "details", "parent_model", "", "format", "gguf", "family", family, "families",
 		family, "parameter_size", "", "quantization_level",
 		loaded ? weight_type(loaded->model) : "");
 }
@@ -121,13 +121,15 @@ static json_t *props_json(const elm__server *server, const elm__model_source *so
 
 	return json_pack(
 		"{s:o, s:I, s:s, s:s, s:s, s:{s:b, s:b, s:b}, s:b, s:b, s:b, s:b, s:s, s:o, s:o, "
+		"s:o, "
 		"s:o, s:b}",
 		"default_generation_settings", defaults, "total_slots",
 		(json_int_t)scheduler->session.max_sequences, "model_alias", source->name,
 		"model_ftype", loaded ? weight_type(loaded->model) : "", "model_path", source->path,
 		"modalities", "vision", 0, "video", 0, "audio", 0, "endpoint_slots", options->slots,
 		"endpoint_props", 0, "endpoint_metrics", options->metrics, "ui", 0, "chat_template",
-		loaded ? loaded->chat_template : "", "bos_token",
+		loaded ? loaded->chat_template : "", "chat_template_caps",
+		loaded ? elm__chat_caps_json(&loaded->format) : json_object(), "bos_token",
 		special_token(tokenizer, tokenizer ? elm_tokenizer_bos(tokenizer) : ELM_TOKEN_NONE),
 		"eos_token",
 		special_token(tokenizer, tokenizer ? elm_tokenizer_eos(tokenizer) : ELM_TOKEN_NONE),

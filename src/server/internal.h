@@ -58,6 +58,8 @@ const char *elm__model_state_name(elm__model_state state);
 void elm__put_string(elm__buf *out, const char *text, size_t length);
 /* Bytes as a JSON string; those that are no UTF-8 become U+FFFD. NULL when memory runs out. */
 json_t *elm__json_bytes(const char *bytes, size_t length);
+/* {"supports_tools": ..., ...}: what a template can do. NULL when memory runs out. */
+json_t *elm__chat_caps_json(const elm__chat_format *format);
 /* {"seed": ..., ...}: the settings of /props, and of an answer of /completion. */
 json_t *elm__sampling_json(const elm_sampler_options *sampling);
 

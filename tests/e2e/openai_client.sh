@@ -9,5 +9,4 @@ export EDGELM="$3" MAKE_TINY_MODEL="$4"
 npm_packages openai_client "$source/tests/e2e/openai-client" "$work"
 # Modules look for packages beside themselves.
 cp "$source/tests/e2e/openai-client/test.mjs" "$work"
-cd "$work"
-exec node --test --test-reporter=spec test.mjs
+exec node --test --test-reporter=spec "$work/test.mjs"
