@@ -476,8 +476,10 @@ static elm_status check_part(const json_t *part, size_t message, elm_error *erro
 	return ELM_OK;
 }
 
-static elm_status check_message(const json_t *message, size_t number, elm_error *error)
+/* Also calls the role "developer" by its older name, which templates know. */
+static elm_status read_message(json_t *message, size_t number, elm_error *error)
 {
+	const char *role = json_string_value(json_object_get(message, "role"));
 	const json_t *content = member(message, "content");
 	const json_t *part;
 	size_t i;
@@ -486,9 +488,12 @@ static elm_status check_message(const json_t *message, size_t number, elm_error 
 		return elm_error_set(error, ELM_ERR_ARGUMENT,
 				     "Field 'messages[%zu]' must be an object, but is %s", number,
 				     elm__json_type_name(message));
-	if (!json_is_string(json_object_get(message, "role")))
+	if (!role)
 		return elm_error_set(error, ELM_ERR_ARGUMENT,
 				     "Field 'messages[%zu].role' must be a string", number);
+	if (!strcmp(role, "developer") &&
+	    json_object_set_new(message, "role", json_string("system")))
+		return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
 	if (!content || json_is_string(content))
 		return ELM_OK;
 	if (!json_is_array(content))
@@ -530,7 +535,7 @@ static elm_status read_tools(elm__api_request *r, elm_error *error)
 static elm_status read_conversation(elm__api_request *r, elm_error *error)
 {
 	const json_t *variables = member(r->root, "chat_template_kwargs");
-	const json_t *message;
+	json_t *message;
 	size_t i;
 
 	r->messages = json_object_get(r->root, "messages");
@@ -538,7 +543,7 @@ static elm_status read_conversation(elm__api_request *r, elm_error *error)
 		return elm_error_set(error, ELM_ERR_ARGUMENT,
 				     r->messages ? "Field 'messages' must be an array" :
 						   "Field 'messages' is missing");
-	json_array_foreach(r->messages, i, message) TRY(check_message(message, i, error));
+	json_array_foreach(r->messages, i, message) TRY(read_message(message, i, error));
 	if (variables && !json_is_object(variables))
 		return wrong(error, "chat_template_kwargs", "an object", variables);
 	r->extra = json_object();

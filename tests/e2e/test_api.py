@@ -263,6 +263,22 @@ class Responses(unittest.TestCase):
         tokens = reply["output"][0]["content"][0]["logprobs"]
         self.assertEqual([len(t["top_logprobs"]) for t in tokens], [2] * 4)
 
+    def test_a_stream_that_is_cut_off_says_so(self):
+        server = Server("--drain", "0.2")
+        body = json.dumps({"input": "x", "max_output_tokens": 15000, "ignore_eos": True,
+                           "stream": True})
+        connection = server.connect()
+        connection.request("POST", "/v1/responses", body)
+        self.assertTrue(until(lambda: server.running() == 1))
+        server.terminate()
+        text = connection.getresponse().read().decode()
+        connection.close()
+        last = json.loads(text.split("\n\n")[-2].split("data: ")[1])
+        self.assertEqual((last["type"], last["response"]["status"]),
+                         ("response.failed", "failed"))
+        self.assertIn("stopped", last["response"]["error"]["message"])
+        self.assertEqual(server.end()[0], 0)
+
     def test_what_is_refused(self):
         for body, part in (({}, "'input'"), ({"input": "x", "previous_response_id": "resp_1"},
                                              "stores no"),

@@ -201,6 +201,19 @@ static void test_what_we_do_not_have(void **state)
 	refuse(ELM__API_COMPLETION, "\"mirostat\": 1", "version 1");
 }
 
+static void test_developers_are_the_system(void **state)
+{
+	static const char text[] =
+		"{\"messages\": [{\"role\": \"developer\", \"content\": \"x\"}]}";
+	elm__api_request r;
+
+	assert_int_equal(parse(ELM__API_CHAT, text, &r, NULL), ELM_OK);
+	assert_string_equal(
+		json_string_value(json_object_get(json_array_get(r.messages, 0), "role")),
+		"system");
+	elm__api_request_release(&r);
+}
+
 static void test_choices_and_thoughts(void **state)
 {
 	elm__api_request r = with(ELM__API_COMPLETIONS, "\"n\": 2, \"best_of\": 5, \"echo\": true");
@@ -306,6 +319,7 @@ int main(void)
 		cmocka_unit_test(test_forms),
 		cmocka_unit_test(test_logprobs),
 		cmocka_unit_test(test_what_we_do_not_have),
+		cmocka_unit_test(test_developers_are_the_system),
 		cmocka_unit_test(test_choices_and_thoughts),
 		cmocka_unit_test(test_prompts),
 		cmocka_unit_test(test_tools),
