@@ -343,6 +343,9 @@ elm__news elm__answer_news(const elm__answer *a, elm__choice *c, bool complete)
 	size_t begin = c->thoughts.answer, until = c->text.length;
 	elm__news news = { .thoughts = text, .text = text };
 
+	/* What it begins with may be half of a tag. */
+	if (c->thoughts.stage == ELM__THOUGHTS_UNKNOWN)
+		return news;
 	if (c->told_thoughts < c->thoughts.begin)
 		c->told_thoughts = c->thoughts.begin;
 	if (c->thoughts.end > c->told_thoughts) {
@@ -357,7 +360,7 @@ elm__news elm__answer_news(const elm__answer *a, elm__choice *c, bool complete)
 		until = c->content;
 	else if (a->request.tools)
 		until = begin + elm__tools_certain(text + begin, until - begin, c->told - begin);
-	if (c->thoughts.stage != ELM__THOUGHTS_UNKNOWN && until > c->told) {
+	if (until > c->told) {
 		news.text += c->told;
 		news.text_length = until - c->told;
 		c->told = until;

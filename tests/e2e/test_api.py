@@ -313,6 +313,17 @@ class Thoughts(unittest.TestCase):
             self.check(server.post("/v1/chat/completions", {
                 **body, "reasoning_format": "auto"})["choices"][0]["message"])
 
+    def test_what_only_looks_like_them_is_text(self):
+        with Server() as server:
+            for text in ("<thin air", "<", "<think", " \\n<t>x</think>"):
+                body = {"messages": HI, "grammar": f'root ::= "{text}"', "max_tokens": 100}
+                whole = server.post("/v1/chat/completions", body)["choices"][0]["message"]
+                self.assertNotIn("reasoning_content", whole)
+                self.assertEqual(whole["content"].strip(), text.replace("\\n", "\n").strip())
+                events = server.events("/v1/chat/completions", body)
+                told = "".join(e["choices"][0]["delta"].get("content") or "" for e in events)
+                self.assertEqual(told, whole["content"])
+
     def test_templates_that_open_them(self):
         template = test_serve.FOLDER / "thinks.jinja"
         template.write_text("{% for m in messages %}{{ m.content }}{% endfor %}<think>\n")
