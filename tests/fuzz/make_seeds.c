@@ -56,5 +56,6 @@ int main(int argc, char **argv)
 	seeds_request();
 	seeds_tasks();
 	seeds_tokenizer();
+	seeds_training();
 	return 0;
 }

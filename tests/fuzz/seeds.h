@@ -27,5 +27,6 @@ void seeds_negotiate(void);
 void seeds_request(void);
 void seeds_tasks(void);
 void seeds_tokenizer(void);
+void seeds_training(void);
 
 #endif
