@@ -1,6 +1,7 @@
 #include "convert/convert.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -52,14 +53,17 @@ static void name_from_path(const char *path, const char *suffix, char *out, size
 
 static void set_name(conversion *c, const char *said)
 {
-	char *name = c->facts.name;
+	char *name = c->facts.name, *real;
 
 	if (c->options->name)
 		snprintf(name, sizeof(c->facts.name), "%s", c->options->name);
 	else if (said && *said)
 		name_from_path(said, "", name, sizeof(c->facts.name));
-	if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
-		name_from_path(c->source, ".bin", name, sizeof(c->facts.name));
+	if (*name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
+		return;
+	real = realpath(c->source, NULL); /* the folder may have been given as "." */
+	name_from_path(real ? real : c->source, ".bin", name, sizeof(c->facts.name));
+	free(real);
 }
 
 static elm_status read_config(conversion *c, json_t **root)

@@ -72,8 +72,14 @@ elm_status elm__vocabulary_resize(elm__vocabulary *v, uint32_t count, elm_error 
 		if (status == ELM_OK)
 			v->count++;
 	}
-	if (count < v->count)
+	if (count < v->count) {
+		elm_token *const ids[] = { &v->bos, &v->eos, &v->unknown, &v->padding };
+
 		v->count = count;
+		for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+			if (*ids[i] >= (elm_token)count)
+				*ids[i] = ELM_TOKEN_NONE;
+	}
 	return status;
 }
 

@@ -62,6 +62,9 @@ class Families(Case):
         }
         self.assertEqual({key: kv.get(key) for key in want}, want)
         self.assertAlmostEqual(kv["qwen3.attention.layer_norm_rms_epsilon"], 1e-5, delta=1e-12)
+        self.change_config(_name_or_path="")
+        self.good("convert", ".", "-o", self.output, cwd=self.folder)
+        self.assertEqual(mf.Gguf(self.output).kv["general.name"], "source")
         mf.write_model(self.folder, "gemma2")
         kv = self.convert("--name", "another").kv
         self.assertEqual(kv["general.name"], "another")

@@ -269,6 +269,13 @@ class Tokenizers(Case):
         self.assertEqual((kv["bos_token_id"], kv["eos_token_id"], kv["padding_token_id"]), (33, 31, 30))
         self.assertEqual((kv["add_bos_token"], kv["add_eos_token"]), (False, True))
         self.assertEqual(len(kv["tokens"]), Shape.vocabulary)
+        (self.folder / "tokenizer.model").write_bytes(mf.sentencepiece(mf.small_pieces(50)))
+        (self.folder / "tokenizer_config.json").unlink()
+        (self.folder / "added_tokens.json").unlink()
+        said = self.edgelm("convert", self.folder, "-o", self.output)
+        self.assertEqual(said.returncode, 0)
+        self.assertIn("40 rows for 50 tokens", said.stderr)
+        self.assertEqual(mf.Gguf(self.output).kv["tokenizer.ggml.tokens"], [p[0] for p in mf.small_pieces(40)])
         mf.write_json(self.folder / "tokenizer_config.json", {"added_tokens_decoder": {"x": {"content": "y"}}})
         self.refused("tokenizer_config.json", "added_tokens_decoder")
 

@@ -138,6 +138,39 @@ static elm_status convert_once(void *user, elm_error *error)
 	return elm__convert(t->folder, t->again, &options, &result, error);
 }
 
+/* Packed weights: found, planned and read. */
+static elm_status read_coded(void *user, elm_error *error)
+{
+	const elm__plan_options options = { .target = ELM__TARGET_F16 };
+	elm__facts facts = read_config(convert_config);
+	const elm__buf *file = user;
+	elm__safetensors st;
+	elm_status status;
+	elm__plan plan;
+
+	elm__safetensors_init(&st);
+	status = elm__safetensors_add_memory(&st, "case", file->data, file->length, error);
+	if (status == ELM_OK)
+		status = elm__plan_make(&plan, &facts, &st, &options, error);
+	if (status == ELM_OK) {
+		for (size_t i = 0; i < plan.count && status == ELM_OK; i++)
+			status = elm__rows_transfer(&plan.items[i].job, ignore, NULL, error);
+		elm__plan_release(&plan);
+	}
+	elm__safetensors_release(&st);
+	elm__facts_release(&facts);
+	return status;
+}
+
+static void memory_may_end_while_packed_weights_are_read(void **state)
+{
+	elm__buf file = ELM__BUF_INIT;
+
+	convert_model_file(true, &file);
+	assert_true(fail_each_allocation(read_coded, &file) > 10);
+	elm__buf_release(&file);
+}
+
 static void memory_may_end_anywhere(void **state)
 {
 	tiny_model tiny = { .layers = 1, .width = 16, .ffn = 16, .heads = 2, .kv_heads = 1 };
@@ -205,6 +238,7 @@ int main(void)
 		cmocka_unit_test(all_cases_are_accepted),
 		cmocka_unit_test(rotations_of_both_directions_undo_each_other),
 		cmocka_unit_test(memory_may_end_anywhere),
+		cmocka_unit_test(memory_may_end_while_packed_weights_are_read),
 		cmocka_unit_test(pages_of_the_source_are_given_back),
 	};
 
