@@ -19,6 +19,7 @@ typedef enum demo_category {
 	DEMO_CONTEXTUAL,
 	DEMO_TASK,
 	DEMO_OUTSIDE, /* what the assistant is to hand over */
+	DEMO_ECHO,    /* an exercise */
 	DEMO_CATEGORIES
 } demo_category;
 
@@ -126,6 +127,8 @@ void demo_make_contextual(demo *d, demo_sample *s);
 void demo_make_complex(demo *d, demo_sample *s);
 void demo_make_conversational(demo *d, demo_sample *s);
 void demo_make_outside(demo *d, demo_sample *s);
+/* An exercise in copying, which all others need; nothing is measured with it. */
+void demo_make_echo(demo *d, demo_sample *s);
 
 /* Readings of rooms, in the words of a system message. */
 typedef struct demo_readings {

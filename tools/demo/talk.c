@@ -198,3 +198,36 @@ void demo_make_conversational(demo *d, demo_sample *s)
 	else
 		make_new_subject(d, s);
 }
+
+void demo_make_echo(demo *d, demo_sample *s)
+{
+	static const char *const patterns[] = { "repeat: <text>",	   "say: <text>",
+						"repeat after me: <text>", "say this: <text>",
+						"please repeat: <text>",   NULL };
+	char text[DEMO_VALUE * 4] = "", part[DEMO_VALUE];
+	demo_slot slot = { "text", text };
+	size_t parts = 1 + demo_below(d, 3);
+
+	d->lower = false;
+	for (size_t i = 0; i < parts; i++) {
+		part[0] = '\0';
+		switch (demo_below(d, 5)) {
+		case 0:
+			demo_pick_person(d, part);
+			break;
+		case 1:
+			demo_pick_task(d, part);
+			break;
+		case 2:
+			demo_append(part, sizeof(part), "%d", (int)demo_below(d, 1000));
+			break;
+		default:
+			demo_pick_gibberish(d, part, sizeof(part));
+		}
+		demo_append(text, sizeof(text), "%s%s", i ? " " : "", part);
+	}
+	demo_expand(d, demo_message_add(s, "user"), DEMO_TEXT, demo_choose(d, patterns), &slot, 1,
+		    false);
+	s->kind = "echo";
+	demo_append(s->answer, DEMO_TEXT, "%s", text);
+}

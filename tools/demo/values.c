@@ -47,7 +47,7 @@ static void invent(demo *d, char out[DEMO_VALUE])
 
 void demo_pick_gibberish(demo *d, char *out, size_t room)
 {
-	size_t words = 3 + demo_below(d, 8);
+	size_t words = 2 + demo_below(d, 6);
 
 	for (size_t i = 0; i < words; i++) {
 		char word[DEMO_VALUE];
