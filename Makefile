@@ -6,9 +6,12 @@ MODEL ?=
 PROMPT ?= Once upon a time
 TOKENS ?= 100
 FUZZ_SECONDS ?= 60
+DEMO_MODEL = models/edgelm-demo.gguf
 
 help:
-	@echo 'make demo MODEL=file.gguf   build, then generate text [PROMPT="..." TOKENS=100]'
+	@echo 'make demo                   build, then ask the demo model a few things'
+	@echo 'make demo MODEL=file.gguf   the same with text of another [PROMPT="..." TOKENS=100]'
+	@echo 'make demo-model             make the demo model anew, in about an hour'
 	@echo 'make test                   build, then run all tests'
 	@echo 'make bench                  build, then time the kernels [MODEL=file.gguf: and the model]'
 	@echo 'make install                build, then install [DESTDIR=...]'
@@ -29,10 +32,17 @@ build: deps $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 
 demo:
-	@test -n '$(MODEL)' || { echo 'Which model? Give a GGUF file: make demo MODEL=path/to/model.gguf' >&2; exit 2; }
-	@test -r '$(MODEL)' || { echo 'make demo: cannot read $(MODEL)' >&2; exit 2; }
+	@test -z '$(MODEL)' -o -r '$(MODEL)' || { echo 'make demo: cannot read $(MODEL)' >&2; exit 2; }
 	@$(MAKE) --no-print-directory build
+ifeq ($(MODEL),)
+	@scripts/demo.sh $(BUILD)/src/cli/edgelm $(DEMO_MODEL)
+else
 	$(BUILD)/src/cli/edgelm run '$(MODEL)' -p '$(PROMPT)' -n $(TOKENS) --temp 0
+endif
+
+demo-model: build
+	scripts/demo-model.sh $(BUILD) $(BUILD)/demo-model
+	@echo 'To keep it: cp $(BUILD)/demo-model/edgelm-demo.gguf $(DEMO_MODEL)'
 
 test: build
 	meson test -C $(BUILD) --no-rebuild --print-errorlogs
@@ -70,4 +80,4 @@ check:
 clean:
 	rm -rf build build-asan build-tsan build-fuzz build-coverage build-aarch64
 
-.PHONY: help deps build demo test bench install asan tsan fuzz coverage format check clean
+.PHONY: help deps build demo demo-model test bench install asan tsan fuzz coverage format check clean

@@ -1,6 +1,7 @@
 /*
  * demo_data FOLDER [SAMPLES [SEED]]: writes what the demo model is trained and measured with.
  *
+ *   copy.jsonl                 exercises in copying, to begin with
  *   train.jsonl, valid.jsonl   {"prompt", "answer"}, in the form of the chat template
  *   text.txt                   the words of train.jsonl, for the tokenizer
  *   tasks.jsonl                held-out requests for `edgelm eval tasks`
@@ -22,14 +23,16 @@ static const struct {
 	double share; /* of the training samples */
 	size_t tasks;
 } categories[DEMO_CATEGORIES] = {
-	[DEMO_SIMPLE] = { "simple", demo_make_simple, 0.13, 300 },
-	[DEMO_COMPLEX] = { "complex", demo_make_complex, 0.14, 200 },
-	[DEMO_CONVERSATIONAL] = { "conversational", demo_make_conversational, 0.14, 200 },
-	[DEMO_CONTEXTUAL] = { "contextual", demo_make_contextual, 0.20, 400 },
-	[DEMO_TASK] = { "task-oriented", demo_make_task, 0.21, 400 },
+	[DEMO_SIMPLE] = { "simple", demo_make_simple, 0.14, 300 },
+	[DEMO_COMPLEX] = { "complex", demo_make_complex, 0.15, 200 },
+	[DEMO_CONVERSATIONAL] = { "conversational", demo_make_conversational, 0.15, 200 },
+	[DEMO_CONTEXTUAL] = { "contextual", demo_make_contextual, 0.22, 400 },
+	[DEMO_TASK] = { "task-oriented", demo_make_task, 0.22, 400 },
 	[DEMO_OUTSIDE] = { "outside", demo_make_outside, 0.08, 300 },
-	[DEMO_ECHO] = { "echo", demo_make_echo, 0.10, 0 },
+	[DEMO_ECHO] = { "echo", demo_make_echo, 0.04, 0 },
 };
+
+enum { COPIES = 40000, VALID = 500 };
 
 static FILE *open_file(const char *folder, const char *name)
 {
@@ -110,6 +113,18 @@ static void make(demo *d, demo_category category, demo_sample *s)
 	categories[category].make(d, s);
 }
 
+static void make_copying(demo *d, const char *folder, size_t count)
+{
+	FILE *out = open_file(folder, "copy.jsonl");
+	static demo_sample s;
+
+	for (size_t i = 0; i < count; i++) {
+		make(d, DEMO_ECHO, &s);
+		write_sample(out, &s);
+	}
+	close_file(out);
+}
+
 static void make_training(demo *d, const char *folder, const char *name, size_t count, bool text)
 {
 	FILE *out = open_file(folder, name), *words = text ? open_file(folder, "text.txt") : NULL;
@@ -159,8 +174,9 @@ int main(int argc, char **argv)
 	}
 	mkdir(argv[1], 0777);
 	elm__random_seed(&d.random, (uint64_t)seed);
+	make_copying(&d, argv[1], COPIES);
 	make_training(&d, argv[1], "train.jsonl", (size_t)samples, true);
-	make_training(&d, argv[1], "valid.jsonl", 500, false);
+	make_training(&d, argv[1], "valid.jsonl", VALID, false);
 	/* The tasks are the same whatever the number of samples. */
 	elm__random_seed(&d.random, (uint64_t)seed + 1);
 	make_tasks(&d, argv[1]);

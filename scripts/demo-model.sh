@@ -1,0 +1,51 @@
+#!/bin/sh
+# demo-model.sh BUILD FOLDER: makes the demo model from nothing; docs/DEMO-MODEL.md has the story.
+#
+# Writes FOLDER/edgelm-demo.gguf and measures it. Interrupted, it goes on where it was when it is
+# called again. The same processor tier gives the same file, with any number of threads.
+set -eu
+build=$1 folder=$2
+program=$build/src/cli/edgelm
+here=$(dirname "$0")/..
+
+# Steps of the stages of training.
+copying=600 first=@FIRST@ last=@LAST@
+
+say() { printf '\n== %s\n' "$1"; }
+
+say 'text'
+"$build/tools/demo/demo_data" "$folder" 250000 1
+
+say 'vocabulary'
+"$program" tokenizer train "$folder/text.txt" -o "$folder/vocabulary.gguf" -n 1024 --pre smollm \
+	--spaces-last 300 --control '<|im_start|>' --control '<|im_end|>' --control '<|defer|>' \
+	--defined '<tool_call>' --defined '</tool_call>' --eos '<|im_end|>' \
+	--chat-template "$here/tools/demo/chat.jinja"
+
+# train STEPS OUTPUT OPTION...: unless that is there already
+train() {
+	say "training: $2, $1 steps"
+	steps=$1 output=$folder/$2
+	shift 2
+	[ ! -e "$output" ] || return 0
+	"$program" train -o "$output" --type f32 -c 256 --batch 1024 --rows 1024 --steps "$steps" \
+		--log "$output.log" --resume "$@"
+}
+
+# Copying what stands in the prompt comes first: everything else needs it, and is learned many times
+# faster afterwards.
+train $copying copying.gguf -f "$folder/copy.jsonl" --tokenizer "$folder/vocabulary.gguf" \
+	--shape width=256,layers=4,heads=8,kv_heads=2,ffn=512,context=512 \
+	--rate 2e-3 --low-rate 2e-3 --warmup 100
+train $first first.gguf -f "$folder/train.jsonl" --valid "$folder/valid.jsonl" --valid-every 500 \
+	--init "$folder/copying.gguf" --seed 2 --rate 1.5e-3 --low-rate 1.5e-3 --warmup 50
+train $last last.gguf -f "$folder/train.jsonl" --valid "$folder/valid.jsonl" --valid-every 500 \
+	--init "$folder/first.gguf" --seed 3 --rate 1e-3 --low-rate 1e-5 --warmup 20
+
+say 'quantising'
+"$program" quantize "$folder/last.gguf" "$folder/edgelm-demo.gguf" Q6_K \
+	--tensor-type ffn_gate=Q5_K --tensor-type ffn_up=Q5_K
+
+say 'measuring'
+"$program" eval tasks "$folder/edgelm-demo.gguf" -f "$folder/tasks.jsonl" -o "$folder/answers.jsonl"
+ls -l "$folder/edgelm-demo.gguf"
