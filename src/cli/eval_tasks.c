@@ -163,10 +163,14 @@ static int print_json(const evaluation *e)
 {
 	json_t *categories = json_object(), *out;
 
-	for (size_t i = 0; i < e->category_count; i++)
-		if (e->categories[i].tasks)
-			json_object_set_new(categories, e->categories[i].name,
-					    category_json(&e->categories[i]));
+	for (size_t i = 0; i < e->category_count && categories; i++) {
+		const category *c = &e->categories[i];
+
+		if (c->tasks && json_object_set_new(categories, c->name, category_json(c))) {
+			json_decref(categories);
+			categories = NULL;
+		}
+	}
 	out = json_pack("{s:o, s:o, s:o?, s:b}", "categories", categories, "all",
 			category_json(&e->total), "auroc",
 			e->has_auroc ? json_pack("{s:f, s:f}", "value", e->auroc.value,
@@ -232,8 +236,9 @@ static elm_status write_answers(const evaluation *e, const char *path, elm_error
 				 a->text.length, "confidence", elm__task_confidence(a),
 				 "handed_over", a->handed_over, "finish",
 				 elm_finish_name(a->finish));
-		if (line && task->expected)
-			json_object_set_new(line, "right", json_boolean(a->right));
+		if (line && task->expected &&
+		    json_object_set_new(line, "right", json_boolean(a->right)))
+			out.failed = true;
 		text = line ? json_dumps(line, JSON_COMPACT) : NULL;
 		if (text)
 			elm__buf_printf(&out, "%s\n", text);
