@@ -66,6 +66,9 @@ const cli_option cli_training_options[] = {
 	  .default_text = "one per core", .range = { 1, 256 } },
 	{ "isa", 0, CLI_TEXT(S, isa), "TIER", "processor instructions to use",
 	  .default_text = "the best that this machine has" },
+	{ "bf16", 0, CLI_FLAG(S, bf16), NULL,
+	  "round what is multiplied with weights to bfloat16, where that is faster (AMX); weights "
+	  "and sums stay 32-bit floats" },
 	{ 0 },
 };
 #undef S
@@ -161,6 +164,7 @@ static elm_status create(training *t, const elm__train_source *source, elm_error
 	options.seed = (uint64_t)s->seed;
 	options.threads = (unsigned)s->threads;
 	options.isa = s->isa;
+	options.bf16 = s->bf16;
 	if (t->resumed)
 		from = (elm__train_source){ .file = t->resumed };
 	status = elm__trainer_create(&from, &options, &t->corpus, &t->trainer, error);

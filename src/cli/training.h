@@ -11,7 +11,7 @@ typedef struct cli_training_settings {
 	int type;
 	int64_t context, batch, rows, steps, warmup, seed, threads, save_every, valid_every;
 	double epochs, rate, low_rate, decay, clip, beta1, beta2;
-	bool resume;
+	bool resume, bf16;
 } cli_training_settings;
 
 /* Those of elm__train_defaults, which a test compares. */

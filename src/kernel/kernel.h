@@ -225,6 +225,8 @@ typedef struct elm__kernels {
 	/* What an element of c is does not depend on m, n and where in c it lies, so that a product
 	 * may be cut into parts in any way. scratch: gemm_scratch bytes, aligned. */
 	void (*gemm)(const elm__gemm *g, void *scratch);
+	/* The same where factors may be rounded to bfloat16, if that is faster. Sums are floats. */
+	void (*gemm_bf16)(const elm__gemm *g, void *scratch);
 	size_t (*gemm_scratch)(void);
 
 	float (*dot)(const float *x, const float *y, size_t n);

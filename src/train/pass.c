@@ -159,6 +159,13 @@ void elm__pass_free(elm__pass *pass)
 
 /* --- products --- */
 
+static void product(const elm__pass_member *me, const elm__gemm *g)
+{
+	const elm__pass *p = me->p;
+
+	(p->limits.bf16 ? p->k->gemm_bf16 : p->k->gemm)(g, me->own->gemm);
+}
+
 void elm__pass_multiply(const elm__pass_member *me, const float *x, size_t inputs, const float *w,
 			float *y, size_t outputs, bool add)
 {
@@ -175,7 +182,7 @@ void elm__pass_multiply(const elm__pass_member *me, const float *x, size_t input
 			.c_row = outputs,
 			.add = add };
 
-	me->p->k->gemm(&g, me->own->gemm);
+	product(me, &g);
 }
 
 void elm__pass_multiply_back(const elm__pass_member *me, const float *dy, size_t outputs,
@@ -193,7 +200,7 @@ void elm__pass_multiply_back(const elm__pass_member *me, const float *dy, size_t
 			.c = dx + me->begin * inputs,
 			.c_row = inputs };
 
-	me->p->k->gemm(&g, me->own->gemm);
+	product(me, &g);
 }
 
 void elm__pass_gather(const elm__pass_member *me, const float *dy, size_t outputs, const float *x,
@@ -214,7 +221,7 @@ void elm__pass_gather(const elm__pass_member *me, const float *dy, size_t output
 	g.m = end - begin;
 	g.a = dy + begin;
 	g.c = dw + begin * inputs;
-	me->p->k->gemm(&g, me->own->gemm);
+	product(me, &g);
 }
 
 void elm__pass_reduce(const elm__pass_member *me, const float *partial, size_t stride,

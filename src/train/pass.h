@@ -51,6 +51,7 @@ typedef struct elm__train_loss {
 typedef struct elm__pass_limits {
 	uint32_t rows;	  /* of a batch */
 	uint32_t context; /* rows of a piece */
+	bool bf16;	  /* products with weights may round what they multiply to bfloat16 */
 } elm__pass_limits;
 
 typedef struct elm__pass elm__pass;

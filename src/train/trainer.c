@@ -131,7 +131,7 @@ static float *take_floats(size_t count)
 static elm_status take_memory(elm__trainer *t, elm_error *error)
 {
 	const elm__train_options *o = &t->options;
-	elm__pass_limits limits = { .rows = o->rows, .context = o->context };
+	elm__pass_limits limits = { .rows = o->rows, .context = o->context, .bf16 = o->bf16 };
 	size_t n = t->params.floats;
 
 	t->weights = take_floats(n);
@@ -240,13 +240,16 @@ const char *elm__trainer_isa(const elm__trainer *trainer)
 void elm__trainer_settings(const elm__trainer *t, char *out, size_t size)
 {
 	const elm__train_options *o = &t->options;
-	int length = snprintf(
-		out, size,
-		"tier %s, text %016llx, context %u, batch %u, rows %u, steps %llu, rate %g to %g, "
-		"warm-up %llu, decay %g, clip %g, beta %g and %g, epsilon %g, seed %llu",
-		t->kernels.name, (unsigned long long)t->corpus_hash, o->context, o->batch, o->rows,
-		(unsigned long long)o->steps, o->rate, o->low_rate, (unsigned long long)o->warmup,
-		o->decay, o->clip, o->beta1, o->beta2, o->epsilon, (unsigned long long)o->seed);
+	int length =
+		snprintf(out, size,
+			 "tier %s%s, text %016llx, context %u, batch %u, rows %u, steps %llu, rate "
+			 "%g to %g, "
+			 "warm-up %llu, decay %g, clip %g, beta %g and %g, epsilon %g, seed %llu",
+			 t->kernels.name, o->bf16 ? " with products of bfloat16" : "",
+			 (unsigned long long)t->corpus_hash, o->context, o->batch, o->rows,
+			 (unsigned long long)o->steps, o->rate, o->low_rate,
+			 (unsigned long long)o->warmup, o->decay, o->clip, o->beta1, o->beta2,
+			 o->epsilon, (unsigned long long)o->seed);
 
 	if (t->teaching.count && length > 0 && (size_t)length < size)
 		snprintf(out + length, size - (size_t)length,

@@ -26,6 +26,7 @@ typedef struct elm__train_options {
 	uint64_t seed;	  /* of first weights and the order of the text */
 	unsigned threads; /* 0: one per core that is worth using */
 	const char *isa;  /* NULL: the best that the machine has */
+	bool bf16;	  /* products with weights may round what they multiply to bfloat16 */
 } elm__train_options;
 
 elm__train_options elm__train_defaults(void);

@@ -12,6 +12,8 @@ static const double CURVE = 20;
 
 /* --- gemm --- */
 
+typedef void gemm_fn(const elm__gemm *g, void *scratch);
+
 typedef struct product {
 	elm__gemm g;
 	float *a, *b, *c, *before;
@@ -59,7 +61,7 @@ static void drop_product(product *p)
 	release(p->scratch);
 }
 
-static void compare_product(check *c, const product *p)
+static void compare_product(check *c, const product *p, double unit)
 {
 	const elm__gemm *g = &p->g;
 
@@ -76,7 +78,8 @@ static void compare_product(check *c, const product *p)
 				want += term;
 				size += fabs(term);
 			}
-			if (!close_to(got, want, 0x1p-24 * (8 + sqrt((double)g->k)) * size))
+			if (!close_to(got, want,
+				      (unit + 0x1p-24 * (8 + sqrt((double)g->k))) * size))
 				fail(c, "%zu x %zu x %zu: [%zu, %zu] is %.9g, not %.9g", g->m, g->n,
 				     g->k, i, j, (double)got, want);
 		}
@@ -90,7 +93,7 @@ static void compare_product(check *c, const product *p)
 }
 
 /* Any part of a product, computed alone, has the same bits. */
-static void compare_part(check *c, product *p)
+static void compare_part(check *c, product *p, gemm_fn *gemm)
 {
 	elm__gemm part = p->g;
 	size_t row = random_below(c, part.m), col = random_below(c, part.n);
@@ -102,7 +105,7 @@ static void compare_part(check *c, product *p)
 	part.a += row * part.a_row;
 	part.b += col * part.b_col;
 	part.c = out + row * part.c_row + col;
-	c->kernels.gemm(&part, p->scratch);
+	gemm(&part, p->scratch);
 	for (size_t i = row; i < row + part.m; i++)
 		if (memcmp(out + i * part.c_row + col, p->c + i * part.c_row + col,
 			   part.n * sizeof(float)))
@@ -111,16 +114,27 @@ static void compare_part(check *c, product *p)
 	release(out);
 }
 
-static void check_gemm(check *c)
+static void check_products(check *c, gemm_fn *gemm, double unit)
 {
 	for (int t = 0; t < 12; t++) {
 		product p = make_product(c);
 
-		c->kernels.gemm(&p.g, p.scratch);
-		compare_product(c, &p);
-		compare_part(c, &p);
+		gemm(&p.g, p.scratch);
+		compare_product(c, &p, unit);
+		compare_part(c, &p, gemm);
 		drop_product(&p);
 	}
+}
+
+static void check_gemm(check *c)
+{
+	check_products(c, c->kernels.gemm, 0);
+}
+
+/* Both factors of a product are wrong by half a unit of 8 bits at most: 2^-8 of it. */
+static void check_gemm_bf16(check *c)
+{
+	check_products(c, c->kernels.gemm_bf16, 0x1p-7 + 0x1p-16);
 }
 
 /* --- element-wise --- */
@@ -287,7 +301,8 @@ static void check_adamw(check *c)
 enum { SIDE = 768 };
 
 typedef struct gemm_job {
-	const elm__kernels *k;
+	gemm_fn *gemm;
+	size_t scratch_bytes;
 	elm__gemm g;
 	char *scratch; /* one per member */
 } gemm_job;
@@ -302,24 +317,27 @@ static void gemm_member(void *user, unsigned index, unsigned count)
 	part.m = end - begin;
 	part.a += begin * part.a_row;
 	part.c += begin * part.c_row;
-	job->k->gemm(&part, job->scratch + index * job->k->gemm_scratch());
+	job->gemm(&part, job->scratch + index * job->scratch_bytes);
 }
 
-static void time_gemm(bench *b)
+static void time_products(bench *b, const char *name, gemm_fn *gemm)
 {
 	static const struct {
-		const char *name;
+		const char *what;
 		size_t a_row, a_col, b_row, b_col;
-	} forms[] = { { "gemm 768^3", SIDE, 1, SIDE, 1 },
-		      { "gemm 768^3, b transposed", SIDE, 1, 1, SIDE },
-		      { "gemm 768^3, a transposed", 1, SIDE, SIDE, 1 } };
+	} forms[] = { { "", SIDE, 1, SIDE, 1 },
+		      { ", b transposed", SIDE, 1, 1, SIDE },
+		      { ", a transposed", 1, SIDE, SIDE, 1 } };
 	const size_t bytes = (size_t)SIDE * SIDE * sizeof(float);
 	float *memory[3] = { guarded(bytes), guarded(bytes), guarded(bytes) };
-	gemm_job job = { .k = &b->kernels };
+	gemm_job job = { .gemm = gemm, .scratch_bytes = b->kernels.gemm_scratch() };
 
-	job.scratch = guarded(b->kernels.gemm_scratch() * elm__pool_count(b->pool));
+	job.scratch = guarded(job.scratch_bytes * elm__pool_count(b->pool));
 	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-		if (!wanted(b, forms[i].name))
+		char title[64];
+
+		snprintf(title, sizeof(title), "%s 768^3%s", name, forms[i].what);
+		if (!wanted(b, title))
 			continue;
 		job.g = (elm__gemm){ .m = SIDE,
 				     .n = SIDE,
@@ -332,15 +350,25 @@ static void time_gemm(bench *b)
 				     .b_row = forms[i].b_row,
 				     .b_col = forms[i].b_col,
 				     .c_row = SIDE };
-		print_time(b, forms[i].name, fastest(b, gemm_member, &job), 0,
-			   2.0 * SIDE * SIDE * SIDE);
+		print_time(b, title, fastest(b, gemm_member, &job), 0, 2.0 * SIDE * SIDE * SIDE);
 	}
 	for (int i = 0; i < 3; i++)
 		release(memory[i]);
 	release(job.scratch);
 }
 
+static void time_gemm(bench *b)
+{
+	time_products(b, "gemm", b->kernels.gemm);
+}
+
+static void time_gemm_bf16(bench *b)
+{
+	time_products(b, "gemm_bf16", b->kernels.gemm_bf16);
+}
+
 const operation training_operations[] = { { "gemm", check_gemm, time_gemm },
+					  { "gemm_bf16", check_gemm_bf16, time_gemm_bf16 },
 					  { "dot", check_dot, NULL },
 					  { "rms_norm_grad", check_rms_norm_grad, NULL },
 					  { "silu_mul_grad", check_silu_mul_grad, NULL },

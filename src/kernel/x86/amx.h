@@ -18,4 +18,8 @@ size_t elm__amx_matmul_scratch(void);
 void elm__amx_attention(const elm__attention *a);
 size_t elm__amx_attention_scratch(size_t queries, size_t group, size_t head_dim);
 
+/* As elm__kernels.gemm_bf16 and gemm_scratch. */
+void elm__amx_gemm_bf16(const elm__gemm *g, void *scratch);
+size_t elm__amx_gemm_scratch(void);
+
 #endif

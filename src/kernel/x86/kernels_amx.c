@@ -87,6 +87,22 @@ void elm__kernels_amx_invariant(elm__kernels *table)
 	table->attention = elm__amx_attention;
 }
 
+/* Without a stride of 1, which training does not have, there is nothing to load along. */
+static void gemm_bf16(const elm__gemm *g, void *scratch)
+{
+	if ((g->a_row == 1 || g->a_col == 1) && (g->b_row == 1 || g->b_col == 1))
+		elm__amx_gemm_bf16(g, scratch);
+	else
+		elm__avx512_below.gemm(g, scratch);
+}
+
+static size_t gemm_scratch(void)
+{
+	size_t own = elm__amx_gemm_scratch(), lower = elm__avx512_below.gemm_scratch();
+
+	return own > lower ? own : lower;
+}
+
 void elm__kernels_amx(elm__kernels *table)
 {
 	table->forms = forms;
@@ -96,4 +112,6 @@ void elm__kernels_amx(elm__kernels *table)
 	table->matmul_scratch = matmul_scratch;
 	table->attention = attention;
 	table->attention_scratch = attention_scratch;
+	table->gemm_bf16 = gemm_bf16;
+	table->gemm_scratch = gemm_scratch;
 }

@@ -16,6 +16,8 @@ const elm__kernels elm__avx512_below = {
 	.matmul_scratch = matmul_scratch,
 	.attention = attention,
 	.attention_scratch = attention_scratch,
+	.gemm = gemm,
+	.gemm_scratch = gemm_scratch,
 };
 
 void elm__kernels_avx512(elm__kernels *table)

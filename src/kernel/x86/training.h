@@ -97,6 +97,7 @@ static void adamw(const elm__adamw *how, float *w, const float *gradient, float 
 static void training_init(elm__kernels *table)
 {
 	table->gemm = gemm;
+	table->gemm_bf16 = gemm;
 	table->gemm_scratch = gemm_scratch;
 	table->dot = dot;
 	table->rms_norm_grad = rms_norm_grad;
