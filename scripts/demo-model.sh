@@ -18,7 +18,7 @@ say 'text'
 
 say 'vocabulary'
 "$program" tokenizer train "$folder/text.txt" -o "$folder/vocabulary.gguf" -n 1024 --pre smollm \
-	--spaces-last 300 --control '<|im_start|>' --control '<|im_end|>' --control '<|defer|>' \
+	--spaces-last 40 --control '<|im_start|>' --control '<|im_end|>' --control '<|defer|>' \
 	--defined '<tool_call>' --defined '</tool_call>' --eos '<|im_end|>' \
 	--chat-template "$here/tools/demo/chat.jinja"
 

@@ -70,6 +70,12 @@ class Training(unittest.TestCase):
         self.assertEqual(answer.returncode, 0, answer.stderr)
         self.assertIn("fox jumps over the", answer.stdout)
 
+    def test_products_of_bfloat16_learn_as_well(self):
+        text, log = path("text.txt", TEXT), path("rounded.log")
+        result = train(path("rounded.gguf"), "-f", text, "--steps", "60", "--log", log, "--bf16")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertLess(losses(log)[-1][1], 0.5)
+
     def test_every_family_gives_the_loss_of_its_file(self):
         text, held = path("family.txt", TEXT), path("family-held.txt", "the dog jumps over the fox")
         for arch in ("llama", "qwen2", "qwen3"):

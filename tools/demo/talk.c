@@ -203,10 +203,12 @@ void demo_make_echo(demo *d, demo_sample *s)
 {
 	static const char *const patterns[] = { "repeat: <text>",	   "say: <text>",
 						"repeat after me: <text>", "say this: <text>",
-						"please repeat: <text>",   NULL };
+						"please repeat: <text>",   "quote: <text>",
+						"in quotes: <text>",	   NULL };
 	char text[DEMO_VALUE * 4] = "", part[DEMO_VALUE];
 	demo_slot slot = { "text", text };
 	size_t parts = 1 + demo_below(d, 3);
+	const char *pattern;
 
 	d->lower = false;
 	for (size_t i = 0; i < parts; i++) {
@@ -226,8 +228,8 @@ void demo_make_echo(demo *d, demo_sample *s)
 		}
 		demo_append(text, sizeof(text), "%s%s", i ? " " : "", part);
 	}
-	demo_expand(d, demo_message_add(s, "user"), DEMO_TEXT, demo_choose(d, patterns), &slot, 1,
-		    false);
+	pattern = demo_choose(d, patterns);
+	demo_expand(d, demo_message_add(s, "user"), DEMO_TEXT, pattern, &slot, 1, false);
 	s->kind = "echo";
-	demo_append(s->answer, DEMO_TEXT, "%s", text);
+	demo_append(s->answer, DEMO_TEXT, strstr(pattern, "quote") ? "\"%s\"" : "%s", text);
 }
