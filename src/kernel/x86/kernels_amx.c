@@ -72,21 +72,6 @@ static size_t attention_scratch(size_t queries, size_t group, size_t head_dim)
 	return own > lower ? own : lower;
 }
 
-/* --- tiles for any number of rows: a row meets the same sums in the same order in each --- */
-
-static unsigned forms_always(const elm__matrix *w, size_t m)
-{
-	(void)m;
-	return elm__amx_form(w);
-}
-
-void elm__kernels_amx_invariant(elm__kernels *table)
-{
-	table->forms = forms_always;
-	table->matmul = elm__amx_matmul;
-	table->attention = elm__amx_attention;
-}
-
 /* Without a stride of 1, which training does not have, there is nothing to load along. */
 static void gemm_bf16(const elm__gemm *g, void *scratch)
 {
@@ -101,6 +86,21 @@ static size_t gemm_scratch(void)
 	size_t own = elm__amx_gemm_scratch(), lower = elm__avx512_below.gemm_scratch();
 
 	return own > lower ? own : lower;
+}
+
+/* --- tiles for any number of rows: a row meets the same sums in the same order in each --- */
+
+static unsigned forms_always(const elm__matrix *w, size_t m)
+{
+	(void)m;
+	return elm__amx_form(w);
+}
+
+void elm__kernels_amx_invariant(elm__kernels *table)
+{
+	table->forms = forms_always;
+	table->matmul = elm__amx_matmul;
+	table->attention = elm__amx_attention;
 }
 
 void elm__kernels_amx(elm__kernels *table)
