@@ -475,6 +475,21 @@ class Operation(unittest.TestCase):
             for connection in held:
                 connection.close()
 
+    def test_batches_that_nobody_joins(self):
+        body = {"prompt": "the", "n_predict": 40, "temperature": 0, "ignore_eos": True}
+        with Server("--scheduling", "static", "--parallel", "2") as server:
+            first = server.raw()
+            first.sendall(request_bytes(ENDLESS))
+            self.assertTrue(until(lambda: server.running() == 1))
+            # There is a free place, but it is not taken before the batch has ended.
+            with concurrent.futures.ThreadPoolExecutor(3) as pool:
+                texts = [pool.submit(server.post, "/completion", body) for _ in range(3)]
+                self.assertTrue(until(lambda: server.metric("llamacpp:requests_deferred") == 3))
+                time.sleep(0.2)
+                self.assertEqual(server.running(), 1)
+                first.close()
+                self.assertEqual(len({text.result()["content"] for text in texts}), 1)
+
     def test_time_is_up(self):
         with Server("--timeout", "0.5") as server:
             start = time.monotonic()
