@@ -1,19 +1,14 @@
 #include "model/engine_cache.h"
 
-#include <dirent.h>
 #include <edgelm/log.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/buffer.h"
+#include "base/folder.h"
 #include "base/pages.h"
 #include "model/engine_file.h"
 
@@ -48,46 +43,6 @@ elm_status elm_engine_cache_default(char *out, size_t size, elm_error *error)
 
 /* --- the folder --- */
 
-static elm_status make_folder(const char *folder, elm_error *error)
-{
-	char *path = elm__strdup(folder);
-	elm_status status = ELM_OK;
-
-	if (!path)
-		return elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory", folder);
-	for (char *slash = path + 1;; slash++) {
-		char c = *slash;
-
-		if (c != '/' && c != '\0')
-			continue;
-		*slash = '\0';
-		if (mkdir(path, 0777) && errno != EEXIST && c == '\0')
-			status =
-				elm_error_set(error, ELM_ERR_IO, "%s: cannot create the folder: %s",
-					      path, strerror(errno));
-		*slash = c;
-		if (c == '\0')
-			break;
-	}
-	elm__free(path);
-	return status;
-}
-
-typedef struct cached {
-	char *path;
-	uint64_t bytes;
-	struct timespec used;
-} cached;
-
-static int older_first(const void *a, const void *b)
-{
-	const cached *x = a, *y = b;
-
-	if (x->used.tv_sec != y->used.tv_sec)
-		return x->used.tv_sec < y->used.tv_sec ? -1 : 1;
-	return (x->used.tv_nsec > y->used.tv_nsec) - (x->used.tv_nsec < y->used.tv_nsec);
-}
-
 static bool is_engine_name(const char *name)
 {
 	size_t length = strlen(name);
@@ -95,82 +50,15 @@ static bool is_engine_name(const char *name)
 	return length > sizeof(suffix) - 1 && !strcmp(name + length - (sizeof(suffix) - 1), suffix);
 }
 
-/* Lists the engine files of a folder into *out (elm__free each path, then the array). */
-static elm_status list(const char *folder, cached **out, size_t *count, elm_error *error)
-{
-	DIR *dir = opendir(folder);
-	const struct dirent *entry;
-	elm_status status = ELM_OK;
-
-	*out = NULL;
-	*count = 0;
-	if (!dir)
-		return errno == ENOENT ? ELM_OK :
-					 elm_error_set(error, ELM_ERR_IO, "%s: cannot list: %s",
-						       folder, strerror(errno));
-	while (status == ELM_OK && (entry = readdir(dir))) {
-		elm__buf path = ELM__BUF_INIT;
-		struct stat st;
-		cached *grown;
-
-		if (!is_engine_name(entry->d_name))
-			continue;
-		elm__buf_printf(&path, "%s/%s", folder, entry->d_name);
-		grown = elm__realloc_array(*out, *count + 1, sizeof(**out));
-		if (grown)
-			*out = grown;
-		if (!grown || elm__buf_status(&path, NULL) != ELM_OK)
-			status = elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory",
-					       folder);
-		else if (!stat(path.data, &st) && S_ISREG(st.st_mode)) {
-			(*out)[*count] = (cached){ NULL, (uint64_t)st.st_size, st.st_mtim };
-			(*out)[(*count)++].path = elm__buf_detach(&path, NULL);
-		}
-		elm__buf_release(&path);
-	}
-	closedir(dir);
-	return status;
-}
-
 elm_status elm_engine_cache_prune(const char *folder, uint64_t limit, const char *keep,
 				  uint64_t *left, elm_error *error)
 {
-	uint64_t total = 0;
-	cached *files;
-	size_t count;
-	elm_status status = list(folder, &files, &count, error);
+	elm__folder_left rest = { 0, 0 };
+	elm_status status = elm__folder_prune(folder, is_engine_name, limit, keep, &rest, error);
 
-	for (size_t i = 0; i < count; i++)
-		total += files[i].bytes;
-	if (count)
-		qsort(files, count, sizeof(*files), older_first);
-	for (size_t i = 0; i < count && status == ELM_OK && total > limit; i++) {
-		if (keep && !strcmp(keep, files[i].path))
-			continue;
-		if (unlink(files[i].path) && errno != ENOENT) {
-			status = elm_error_set(error, ELM_ERR_IO, "%s: cannot delete: %s",
-					       files[i].path, strerror(errno));
-			break;
-		}
-		elm_log(ELM_LOG_INFO, "%s: deleted to keep the cache within its limit",
-			files[i].path);
-		total -= files[i].bytes;
-	}
 	if (left)
-		*left = total;
-	for (size_t i = 0; i < count; i++)
-		elm__free(files[i].path);
-	elm__free(files);
+		*left = rest.bytes;
 	return status;
-}
-
-static void note_use(const char *path)
-{
-	struct stat st;
-
-	if (!stat(path, &st) && time(NULL) - st.st_mtime > USE_RESOLUTION_S)
-		(void)utimensat(AT_FDCWD, path, NULL,
-				0); /* only the order of pruning depends on it */
 }
 
 elm_status elm__engine_path(const elm_gguf *gguf, const char *folder, const elm__pack_plan *plan,
@@ -231,7 +119,7 @@ static elm_status map_engine(elm_model *model, const char *path, elm_error *erro
 		elm__map_release(&model->engine);
 		return elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory", path);
 	}
-	note_use(path);
+	elm__folder_note_use(path, USE_RESOLUTION_S);
 	elm__pack_bind(&model->plan, region);
 	return ELM_OK;
 }
@@ -277,7 +165,7 @@ static elm_status use_cache(elm_model *model, const elm_model_options *options, 
 	status = elm__engine_path(model->gguf, folder, &model->plan, model->engine_key,
 				  &model->arena, &path, error);
 	if (status == ELM_OK)
-		status = make_folder(folder, error);
+		status = elm__folder_make(folder, 0777, error);
 	if (status == ELM_OK)
 		status = build_engine(model, path, options, error);
 	if (status == ELM_OK && model->engine_built &&

@@ -28,37 +28,17 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/hash.h"
 
 enum { HEADER = 64, ENTRY = 40, AT_TABLE_HASH = 48, AT_HEADER_HASH = 56, ENTRY_HASH = 32 };
 enum { SAMPLES = 16, SAMPLE_BYTES = 64 };
 
-static void put32(uint8_t *at, uint32_t value)
-{
-	for (int i = 0; i < 4; i++)
-		at[i] = (uint8_t)(value >> (8 * i));
-}
-
-static void put64(uint8_t *at, uint64_t value)
-{
-	put32(at, (uint32_t)value);
-	put32(at + 4, (uint32_t)(value >> 32));
-}
-
-static uint64_t get64(const uint8_t *at)
-{
-	uint64_t value = 0;
-
-	for (int i = 7; i >= 0; i--)
-		value = value << 8 | at[i];
-	return value;
-}
-
 static uint64_t hash_number(uint64_t value, uint64_t seed)
 {
 	uint8_t bytes[8];
 
-	put64(bytes, value);
+	elm__put64(bytes, value);
 	return elm__hash64(bytes, sizeof(bytes), seed);
 }
 
@@ -120,22 +100,22 @@ static uint8_t *expected_header(const elm__pack_plan *plan, uint64_t key)
 	if (!h)
 		return NULL;
 	memcpy(h, "ELMENGIN", 8);
-	put32(h + 8, ELM__ENGINE_VERSION);
-	put32(h + 12, plan->packing.interleave);
-	put32(h + 16, plan->packing.offset_q8);
-	put32(h + 20, plan->count);
-	put64(h + 24, key);
-	put64(h + 32, header_bytes(plan));
-	put64(h + 40, plan->bytes);
+	elm__put32(h + 8, ELM__ENGINE_VERSION);
+	elm__put32(h + 12, plan->packing.interleave);
+	elm__put32(h + 16, plan->packing.offset_q8);
+	elm__put32(h + 20, plan->count);
+	elm__put64(h + 24, key);
+	elm__put64(h + 32, header_bytes(plan));
+	elm__put64(h + 40, plan->bytes);
 	for (uint32_t i = 0; i < plan->count; i++) {
 		const elm__pack_entry *e = &plan->entries[i];
 		uint8_t *at = h + HEADER + (size_t)i * ENTRY;
 
-		put32(at, (uint32_t)e->matrix->type);
-		put32(at + 4, e->matrix->rows);
-		put32(at + 8, e->matrix->cols);
-		put64(at + 16, e->offset);
-		put64(at + 24, entry_bytes(plan, e));
+		elm__put32(at, (uint32_t)e->matrix->type);
+		elm__put32(at + 4, e->matrix->rows);
+		elm__put32(at + 8, e->matrix->cols);
+		elm__put64(at + 16, e->offset);
+		elm__put64(at + 24, entry_bytes(plan, e));
 	}
 	return h;
 }
@@ -153,11 +133,11 @@ static const char *find_difference(const elm__pack_plan *plan, const uint8_t *fo
 		return "it is not an engine file";
 	if (memcmp(found + 8, expected + 8, 4))
 		return "it was written by another version";
-	if (get64(found + AT_HEADER_HASH) != elm__hash64(found, AT_HEADER_HASH, 0))
+	if (elm__get64(found + AT_HEADER_HASH) != elm__hash64(found, AT_HEADER_HASH, 0))
 		return "its header is damaged";
 	if (memcmp(found, expected, AT_TABLE_HASH))
 		return "it belongs to another model or instruction set";
-	if (get64(found + AT_TABLE_HASH) != table_hash(plan, found))
+	if (elm__get64(found + AT_TABLE_HASH) != table_hash(plan, found))
 		return "its table is damaged";
 	for (uint32_t i = 0; i < plan->count; i++) {
 		size_t at = HEADER + (size_t)i * ENTRY;
@@ -203,11 +183,11 @@ static void seal(const elm__pack_plan *plan, uint8_t *header, const uint8_t *reg
 	for (uint32_t i = 0; i < plan->count; i++) {
 		const elm__pack_entry *e = &plan->entries[i];
 
-		put64(header + HEADER + (size_t)i * ENTRY + ENTRY_HASH,
-		      elm__hash64(region + e->offset, entry_bytes(plan, e), 0));
+		elm__put64(header + HEADER + (size_t)i * ENTRY + ENTRY_HASH,
+			   elm__hash64(region + e->offset, entry_bytes(plan, e), 0));
 	}
-	put64(header + AT_TABLE_HASH, table_hash(plan, header));
-	put64(header + AT_HEADER_HASH, elm__hash64(header, AT_HEADER_HASH, 0));
+	elm__put64(header + AT_TABLE_HASH, table_hash(plan, header));
+	elm__put64(header + AT_HEADER_HASH, elm__hash64(header, AT_HEADER_HASH, 0));
 }
 
 /* Packs into the open file through a shared mapping: no copy, and other threads fill it in
@@ -267,7 +247,7 @@ elm_status elm__engine_verify(const char *path, const elm__pack_plan *plan, uint
 
 	for (uint32_t i = 0; i < plan->count && status == ELM_OK; i++) {
 		const elm__pack_entry *e = &plan->entries[i];
-		uint64_t stored = get64(map.data + HEADER + (size_t)i * ENTRY + ENTRY_HASH);
+		uint64_t stored = elm__get64(map.data + HEADER + (size_t)i * ENTRY + ENTRY_HASH);
 
 		if (elm__hash64((const char *)region + e->offset, entry_bytes(plan, e), 0) !=
 		    stored)
