@@ -51,7 +51,14 @@ typedef struct elm_scheduler_options {
 	uint32_t queue; /* requests that may wait; 0: 64 */
 	uint32_t tenant_queue; /* of them for one tenant; 0: no limit */
 	bool no_prefix_cache;  /* keep no computed prompts beyond their requests */
-	bool states;	       /* requests may ask for states, see elm_pooling */
+	/* A folder in which computed prompts survive a restart; NULL: none. Made where it is
+	 * missing. Its files take at most prompt_cache_size bytes (0: 4 GiB), and at most
+	 * prompt_cache_daily bytes (0: 8 GiB) are written per day, all processes that share it
+	 * together. Writing takes up to 32 MiB of memory, or one block of the cache.
+	 * docs/FORMAT-PROMPT-CACHE.md */
+	const char *prompt_cache;
+	uint64_t prompt_cache_size, prompt_cache_daily;
+	bool states; /* requests may ask for states, see elm_pooling */
 
 	/* Memory that is to stay available on the machine; with less, computed prompts are
 	 * forgotten, then fewer requests run, then new ones are refused. 0: 5 % of all memory;
@@ -174,7 +181,9 @@ typedef struct elm_request {
 
 	int32_t priority; /* higher ones go first and may take the place of running lower ones */
 	uint64_t tenant;  /* who asks: within a priority, the tenant who was served least is next */
-	uint64_t cache_scope; /* computed prompts are shared only within a scope; 0 for all */
+	uint64_t cache_scope; /* computed prompts are shared only within a scope; 0 for all. The
+				 prompt cache on disk outlives the process: the scopes must, too */
+	bool not_on_disk;     /* neither look for the prompt there nor write it */
 	uint64_t arrival_ns;  /* CLOCK_MONOTONIC when it came in; 0: now */
 	uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none. While it waits, it fails with
 				 ELM_ERR_CANCELLED; while it runs, it ends with
@@ -200,6 +209,17 @@ typedef enum elm_pressure {
 	ELM_PRESSURE_REFUSE, /* and no new ones are accepted */
 } elm_pressure;
 
+/* The prompt cache on disk, since it was opened; blocks are of 32 tokens. */
+typedef struct elm_prompt_cache_stats {
+	uint64_t blocks_read, blocks_written;
+	uint64_t bytes_read, bytes_written;
+	uint64_t damaged; /* files that were not as they must be, and were deleted */
+	uint64_t deleted; /* files that made room for others */
+	uint64_t skipped; /* blocks not written, because of the day's limit or after a failure */
+	uint64_t failed;  /* writes */
+	uint64_t bytes;	  /* of all files, when last counted */
+} elm_prompt_cache_stats;
+
 /* Everything since the scheduler was created, unless it says "now". */
 typedef struct elm_scheduler_stats {
 	uint32_t waiting, running;	     /* requests, now */
@@ -219,12 +239,13 @@ typedef struct elm_scheduler_stats {
 	double decode_seconds; /* of steps without prompt tokens */
 	double mixed_seconds;
 
-	uint32_t kv_blocks;	 /* of 32 tokens */
-	uint32_t kv_blocks_used; /* now, by running requests */
-	uint32_t kv_blocks_kept; /* now, with computed prompts that nobody uses */
-	uint64_t kv_bytes;	 /* of all blocks */
-	uint64_t evictions;	 /* kept blocks that made room */
-	elm_pressure pressure;	 /* now */
+	uint32_t kv_blocks;		     /* of 32 tokens */
+	uint32_t kv_blocks_used;	     /* now, by running requests */
+	uint32_t kv_blocks_kept;	     /* now, with computed prompts that nobody uses */
+	uint64_t kv_bytes;		     /* of all blocks */
+	uint64_t evictions;		     /* kept blocks that made room */
+	elm_pressure pressure;		     /* now */
+	elm_prompt_cache_stats prompt_cache; /* all 0 without one */
 
 	elm_histogram ttft, tbt, queue_time;	  /* seconds */
 	elm_histogram prompt_sizes, answer_sizes; /* tokens, of requests that are done */

@@ -26,6 +26,8 @@ typedef struct settings {
 	const char *key_file, *certificate, *certificate_key, *cors_origin, *access_log;
 	int64_t connections, body_limit, idle_timeout, request_timeout;
 	int64_t parallel, queue, tenant_queue, kv_memory;
+	const char *prompt_cache;
+	int64_t prompt_cache_size, prompt_cache_daily;
 	double kv_memory_fraction, step_ms, timeout, drain;
 	int scheduling, pooling, reasoning;
 	bool metrics, slots, no_page, no_prefix_cache, embeddings;
@@ -121,6 +123,14 @@ static const cli_option scheduler_options[] = {
 	  .choices = schedulings },
 	{ "no-prefix-cache", 0, CLI_FLAG(S, no_prefix_cache), NULL,
 	  "do not keep computed prompts for requests that begin alike" },
+	{ "prompt-cache", 0, CLI_FILE(S, prompt_cache), "DIR",
+	  "keep computed prompts in this folder too, so that they survive a restart",
+	  .default_text = "none" },
+	{ "prompt-cache-size", 0, CLI_SIZE(S, prompt_cache_size), "SIZE",
+	  "how much its files may take", .default_text = "4 GiB", .range = { 1, INT64_MAX } },
+	{ "prompt-cache-daily-writes", 0, CLI_SIZE(S, prompt_cache_daily), "SIZE",
+	  "how much may be written to it per day, because flash memory wears",
+	  .default_text = "8 GiB", .range = { 1, INT64_MAX } },
 	{ 0 },
 };
 
@@ -238,6 +248,9 @@ static elm_scheduler_options scheduler_settings(const settings *s)
 	options.queue = (uint32_t)s->queue;
 	options.tenant_queue = (uint32_t)s->tenant_queue;
 	options.no_prefix_cache = s->no_prefix_cache;
+	options.prompt_cache = s->prompt_cache;
+	options.prompt_cache_size = (uint64_t)s->prompt_cache_size;
+	options.prompt_cache_daily = (uint64_t)s->prompt_cache_daily;
 	options.sysroot = s->sysroot;
 	options.states = wants_embeddings(s);
 	return options;
@@ -434,6 +447,10 @@ static const char *check(const cli_context *cli)
 
 	if (!s->certificate != !s->certificate_key)
 		return "--tls-certificate and --tls-key need each other";
+	if (!s->prompt_cache && (s->prompt_cache_size || s->prompt_cache_daily))
+		return "a limit for the prompt cache needs --prompt-cache DIR";
+	if (s->prompt_cache && s->no_prefix_cache)
+		return "--prompt-cache needs what --no-prefix-cache turns off";
 	if (s->kv_memory && cli_given(cli, "kv-memory-fraction"))
 		return "give --kv-memory or --kv-memory-fraction, not both";
 	if (!s->model && !s->models.count)

@@ -136,14 +136,10 @@ static uint32_t rows_for(const elm_scheduler *s, const elm__request *r, uint32_t
 	return n;
 }
 
-/* What is in the cache by the work of others counts as reused when it is the first time. */
-static void find_prefix(elm_scheduler *s, elm__request *r)
+void elm__batch_found(elm_scheduler *s, elm__request *r, uint32_t from)
 {
-	uint32_t from = computed(s, r), to;
+	uint32_t to = computed(s, r);
 
-	elm__cache_extend(s->cache, r->sequence, r->what.cache_scope, r->tokens,
-			  elm__request_reusable(r));
-	to = computed(s, r);
 	if (to > r->highest) {
 		uint32_t start = from > r->highest ? from : r->highest;
 
@@ -152,6 +148,15 @@ static void find_prefix(elm_scheduler *s, elm__request *r)
 				(to < r->stats.prompt_count ? to : r->stats.prompt_count) - start;
 		r->highest = to;
 	}
+}
+
+static void find_prefix(elm_scheduler *s, elm__request *r)
+{
+	uint32_t from = computed(s, r);
+
+	elm__cache_extend(s->cache, r->sequence, r->what.cache_scope, r->tokens,
+			  elm__request_reusable(r));
+	elm__batch_found(s, r, from);
 }
 
 /* Prompt rows that the step may have beside the decode rows. */
@@ -189,8 +194,9 @@ static uint32_t plan_one(elm_scheduler *s, elm__request *r, uint32_t most, uint3
 	return can;
 }
 
-/* In the order of the list, with at most `slice` rows of prompts. */
-static void plan_rows(elm_scheduler *s, uint32_t slice)
+/* In the order of the list, with at most `slice` rows of prompts, for those who wait for the disk
+ * too or not. */
+static void plan_rows(elm_scheduler *s, uint32_t slice, bool restoring)
 {
 	elm__step *step = &s->step;
 	uint32_t spent = 0;
@@ -201,7 +207,7 @@ static void plan_rows(elm_scheduler *s, uint32_t slice)
 
 		if (r->count - computed(s, r) == 1)
 			step->decode_rows += plan_one(s, r, 1, &spent);
-		else if (slice)
+		else if (slice && (restoring || !r->restoring))
 			slice -= plan_one(s, r, slice, &spent);
 	}
 }
@@ -221,7 +227,7 @@ void elm__batch_plan(elm_scheduler *s)
 			find_prefix(s, r);
 		decode_rows += r->count - computed(s, r) == 1;
 	}
-	plan_rows(s, slice_of(s, decode_rows));
+	plan_rows(s, slice_of(s, decode_rows), false);
 	if (!s->step.n)
-		plan_rows(s, s->options.session.batch);
+		plan_rows(s, s->options.session.batch, true);
 }

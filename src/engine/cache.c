@@ -214,6 +214,23 @@ void elm__cache_extend(elm__cache *cache, uint32_t sequence, uint64_t scope,
 	}
 }
 
+bool elm__cache_adopt(elm__cache *cache, uint32_t sequence, uint64_t scope, const elm_token *tokens,
+		      elm__cache_fill *fill, void *user)
+{
+	elm__sequence *s = &cache->sequences[sequence];
+	uint32_t block = take(cache);
+
+	if (!fill(user, cache->kv.base + block * cache->kv.block_stride)) {
+		drop(cache, block);
+		return false;
+	}
+	elm__prefix_keep(&cache->prefix, block, scope, before(s, s->kept), tokens + s->length);
+	cache->prefix.entries[block].saved = true;
+	s->blocks[s->kept++] = block;
+	s->length += ELM__KV_BLOCK;
+	return true;
+}
+
 uint32_t elm__cache_peek(const elm__cache *cache, uint64_t scope, const elm_token *tokens,
 			 uint32_t count, uint32_t *idle)
 {

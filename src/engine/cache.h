@@ -73,6 +73,17 @@ void elm__cache_keep(elm__cache *cache, uint32_t sequence, uint64_t scope, const
 void elm__cache_extend(elm__cache *cache, uint32_t sequence, uint64_t scope,
 		       const elm_token *tokens, uint32_t count);
 
+/* Provides the contents of a block; false when it cannot. */
+typedef bool elm__cache_fill(void *user, void *block);
+
+/*
+ * Lengthens a sequence that is empty or consists of kept blocks by one, which `fill` provides and
+ * elm__cache_extend has not found, and keeps it. A block is available. False when it cannot be
+ * filled.
+ */
+bool elm__cache_adopt(elm__cache *cache, uint32_t sequence, uint64_t scope, const elm_token *tokens,
+		      elm__cache_fill *fill, void *user);
+
 /* How many kept blocks, from the first, hold the text, and how many of them are idle. */
 uint32_t elm__cache_peek(const elm__cache *cache, uint64_t scope, const elm_token *tokens,
 			 uint32_t count, uint32_t *idle);

@@ -47,6 +47,21 @@ static void join(elm_histogram *to, const elm_histogram *from)
 	to->sum += from->sum;
 }
 
+/* The folder is one, whoever has counted it. */
+static void add_prompt_cache(elm_prompt_cache_stats *to, const elm_prompt_cache_stats *from)
+{
+	to->blocks_read += from->blocks_read;
+	to->blocks_written += from->blocks_written;
+	to->bytes_read += from->bytes_read;
+	to->bytes_written += from->bytes_written;
+	to->damaged += from->damaged;
+	to->deleted += from->deleted;
+	to->skipped += from->skipped;
+	to->failed += from->failed;
+	if (from->bytes > to->bytes)
+		to->bytes = from->bytes;
+}
+
 void elm__figures_add(elm_scheduler_stats *to, const elm_scheduler_stats *from)
 {
 	to->waiting += from->waiting;
@@ -72,6 +87,7 @@ void elm__figures_add(elm_scheduler_stats *to, const elm_scheduler_stats *from)
 	to->kv_blocks_kept += from->kv_blocks_kept;
 	to->kv_bytes += from->kv_bytes;
 	to->evictions += from->evictions;
+	add_prompt_cache(&to->prompt_cache, &from->prompt_cache);
 	if (from->pressure > to->pressure)
 		to->pressure = from->pressure;
 	join(&to->ttft, &from->ttft);
@@ -87,6 +103,6 @@ void elm__figures_end(elm_scheduler_stats *stats)
 {
 	stats->waiting = stats->running = stats->max_sequences = stats->queue = 0;
 	stats->kv_blocks = stats->kv_blocks_used = stats->kv_blocks_kept = 0;
-	stats->kv_bytes = 0;
+	stats->kv_bytes = stats->prompt_cache.bytes = 0;
 	stats->pressure = ELM_PRESSURE_NONE;
 }

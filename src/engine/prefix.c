@@ -56,6 +56,7 @@ void elm__prefix_keep(elm__prefix *prefix, uint32_t block, uint64_t scope, uint3
 	uint32_t *bucket = bucket_of(prefix, scope, before, tokens);
 
 	e->kept = true;
+	e->saved = false;
 	e->before = before;
 	e->scope = scope;
 	memcpy(e->tokens, tokens, KEY_BYTES);

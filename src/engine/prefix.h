@@ -21,6 +21,7 @@
 
 typedef struct elm__prefix_entry {
 	bool kept, idle;
+	bool saved;	       /* on disk, or on its way there */
 	uint32_t before;       /* the block before it, ELM__NO_BLOCK for the first of a text */
 	uint64_t scope;	       /* texts of different scopes do not find each other */
 	uint32_t next;	       /* in the same bucket */

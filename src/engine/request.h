@@ -36,6 +36,8 @@ typedef struct elm__request {
 	uint32_t sequence; /* while it runs */
 	uint32_t owed;	   /* what the last step cost, to be charged to the tenant */
 	uint32_t highest;  /* the most of it that ever was in the cache */
+	uint32_t saved; /* blocks of its prompt, from the first, that are on disk or need not be */
+	bool restoring; /* its next block is on disk, and is read before the next step */
 
 	elm_sampler *sampler;
 	elm__output output;

@@ -190,8 +190,10 @@ static void take_rows(elm_scheduler *s, elm__request *r, uint32_t rows)
 		r->highest = now;
 	if (first < r->stats.prompt_count)
 		r->owed += rows * ELM__PROMPT_TOKEN_COST;
-	if (!s->options.no_prefix_cache && s->memory_is_fine)
+	if (!s->options.no_prefix_cache && s->memory_is_fine) {
 		elm__cache_keep(s->cache, r->sequence, r->what.cache_scope, r->tokens);
+		elm__restore_save(s, r);
+	}
 	if (r->what.progress && first < r->stats.prompt_count)
 		elm__request_progress(r, now);
 }
@@ -300,8 +302,13 @@ static void *engine_main(void *user)
 			pthread_cond_wait(&s->wake, &s->lock);
 			continue;
 		}
-		elm__batch_plan(s);
 		s->memory_is_fine = s->pressure.level < ELM_PRESSURE_SHRINK;
+		if (s->store && s->memory_is_fine) {
+			pthread_mutex_unlock(&s->lock);
+			elm__restore_read(s);
+			pthread_mutex_lock(&s->lock);
+		}
+		elm__batch_plan(s);
 		publish(s);
 		pthread_mutex_unlock(&s->lock);
 		run_step(s);
@@ -404,6 +411,7 @@ static elm_status start_thread(elm_scheduler *s, elm_error *error)
 
 static void release(elm_scheduler *s)
 {
+	elm__prompt_store_close(s->store);
 	elm_session_free(s->session);
 	elm__arena_release(&s->arena);
 	elm__free(s);
@@ -437,6 +445,8 @@ static elm_status set_up(elm_scheduler *s, elm_error *error)
 	elm__pressure_init(&s->pressure, s->options.sysroot, s->options.memory_reserve);
 	(void)elm__pressure_look(&s->pressure, elm__now_ns());
 	status = take_tables(s, error);
+	if (!status)
+		status = elm__restore_open(s, error);
 	if (status)
 		return status;
 	publish(s);
@@ -605,6 +615,8 @@ void elm_scheduler_get_stats(elm_scheduler *s, elm_scheduler_stats *out)
 	out->submitted = s->last_id;
 	out->refused = s->refused;
 	out->pressure = s->pressure.level;
+	if (s->store) /* which goes on when the engine rests */
+		elm__prompt_store_get_stats(s->store, &out->prompt_cache);
 	pthread_mutex_unlock(&s->lock);
 }
 

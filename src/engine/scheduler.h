@@ -4,6 +4,7 @@
  *     scheduler.c   the public functions and the engine thread
  *     capacity.c    how large the cache is, decided before anything is taken
  *     batch.c       who runs, and the rows of the next step
+ *     restore.c     prompts from and to the cache on disk
  *
  * One lock. Other threads only add to the queue, mark requests as cancelled and read what was
  * published; everything else is the engine thread's. It holds the lock while it decides and lets go
@@ -17,6 +18,7 @@
 
 #include "engine/pace.h"
 #include "engine/pressure.h"
+#include "engine/prompt_store.h"
 #include "engine/queue.h"
 #include "engine/session.h"
 
@@ -37,7 +39,8 @@ struct elm_scheduler {
 	elm_scheduler_options options;
 	elm_model *model;
 	elm_session *session;
-	elm__cache *cache; /* of the session */
+	elm__cache *cache;	  /* of the session */
+	elm__prompt_store *store; /* NULL: none */
 	elm__request_limits limits;
 	elm__arena arena;
 	pthread_t thread;
@@ -85,5 +88,21 @@ void elm__batch_leave(elm_scheduler *s, elm__request *request);
 /* Decides the rows of the next step; those who have no room wait or make room for others. There is
  * at least one row when a request runs. */
 void elm__batch_plan(elm_scheduler *s);
+
+/* More of a request's text, from token `from` on, is in the cache by the work of others: counts as
+ * reused when it is the first time. */
+void elm__batch_found(elm_scheduler *s, elm__request *r, uint32_t from);
+
+/* --- restore.c: on the engine thread, without the lock --- */
+
+/* Opens the store that the options ask for. */
+ELM_NODISCARD elm_status elm__restore_open(elm_scheduler *s, elm_error *error);
+
+/* Reads what is on disk of the texts of requests that run. Where somebody is being answered, only
+ * for some milliseconds; those whose next block is still to be read are marked. */
+void elm__restore_read(elm_scheduler *s);
+
+/* Gives the blocks of the request's prompt that have been computed to the store. */
+void elm__restore_save(elm_scheduler *s, elm__request *r);
 
 #endif

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/bytes.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/text.h"
 
 #ifdef HAVE_LIBCRYPTO
@@ -101,13 +103,13 @@ static bool parse_setting(elm__http_key *key, char *word)
 	return true;
 }
 
-/* The first key of the group of the last one. */
-static uint32_t find_group(const elm__http_keys *keys, const elm__http_key *last)
+static uint64_t scope_of(const elm__http_key *key)
 {
-	for (size_t i = 0; i < keys->count && last->group_name[0]; i++)
-		if (!strcmp(keys->keys[i].group_name, last->group_name))
-			return keys->keys[i].number;
-	return last->number;
+	uint64_t scope = elm__get64(key->hash);
+
+	if (key->group_name[0])
+		scope = elm__hash64(key->group_name, strlen(key->group_name), 1);
+	return scope >> 1 ? scope >> 1 : 1;
 }
 
 /* `line` is changed. False with a sentence's end in *wrong. */
@@ -154,7 +156,7 @@ static elm_status add_line(elm__http_keys *keys, const char *path, size_t number
 	key->number = (uint32_t)keys->count + 1;
 	if (!parse_line(key, line, &wrong))
 		return elm_error_set(error, ELM_ERR_FORMAT, "%s: line %zu %s", path, number, wrong);
-	key->group = find_group(keys, key);
+	key->scope = scope_of(key);
 	keys->count++;
 	return ELM_OK;
 }

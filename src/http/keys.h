@@ -19,7 +19,9 @@ typedef struct elm__http_key {
 	uint8_t hash[32];
 	uint32_t number; /* from 1, in the order of the file */
 	int32_t priority;
-	uint32_t group;		      /* the number of the first key of its group; its own */
+	/* The same for the keys of a group, of other keys its own; at least 1, below 2^63, and it
+	 * does not depend on what else the file has. */
+	uint64_t scope;
 	uint32_t requests_per_minute; /* 0: any */
 	uint32_t tokens_per_minute;   /* 0: any */
 	char name[48];		      /* "key-3" where the file has none */

@@ -29,7 +29,10 @@ static inline size_t elm__kv_groups(size_t head_dim)
 	return (head_dim + ELM__Q8_BLOCK - 1) / ELM__Q8_BLOCK;
 }
 
-enum { ELM__KV_GROUP_CODES = ELM__Q8_BLOCK / 2 }; /* bytes of a group in IQ4_NL */
+enum {
+	ELM__KV_GROUP_CODES = ELM__Q8_BLOCK / 2, /* bytes of a group in IQ4_NL */
+	ELM__KV_LAYOUT = 1 /* counts changes of what blocks hold, which may outlive the program */
+};
 
 /* Types whose queries, keys, values and results go through the Hadamard matrix. */
 static inline bool elm__kv_rotated(elm_type kv_type)

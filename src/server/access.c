@@ -63,8 +63,9 @@ void elm__access_apply(const elm__server *server, const elm__http_exchange *exch
 	if (timeout > 0)
 		request->deadline_ns = request->arrival_ns + (uint64_t)(timeout * 1e9);
 	request->tenant = key ? key->number : 0;
-	/* Whether a prompt was computed before shows in the time that it takes: not to others. */
-	request->cache_scope = key ? key->group : 0;
+	/* Whether a prompt was computed before shows in the time that it takes: not to others.
+	 * Prompts on disk outlive the process, and so do scopes. */
+	request->cache_scope = key ? key->scope : 0;
 	/* A key gives the priority at most; a request may lower it. */
 	request->priority = priority ? *priority : 0;
 	if (key && (!priority || *priority > key->priority))

@@ -103,8 +103,10 @@ static elm_status submit(elm__answer *a, elm_error *error)
 	};
 
 	elm__access_apply(a->server, a->exchange, has_priority ? &priority : NULL, &request);
-	if (r->no_cache)
+	if (r->no_cache) {
 		request.cache_scope = request.arrival_ns | UINT64_C(1) << 63;
+		request.not_on_disk = true;
+	}
 	status = elm__job_create(a->choice_count, a->loaded->scheduler, &a->job, error);
 	for (uint32_t i = 0; i < a->choice_count && !status; i++)
 		status = submit_choice(a, &request, i, error);

@@ -177,6 +177,28 @@ static void put_requests(const report *r)
 		      "Requests that got a token in a step");
 }
 
+static void put_prompt_cache(const report *r)
+{
+	PUT(r, "edgelm_prompt_cache_blocks_read_total", "counter", s->prompt_cache.blocks_read,
+	    "Blocks of 32 tokens read from the prompt cache on disk");
+	PUT(r, "edgelm_prompt_cache_blocks_written_total", "counter",
+	    s->prompt_cache.blocks_written, "Blocks written to it");
+	PUT(r, "edgelm_prompt_cache_read_bytes_total", "counter", s->prompt_cache.bytes_read,
+	    "Bytes read from it");
+	PUT(r, "edgelm_prompt_cache_written_bytes_total", "counter", s->prompt_cache.bytes_written,
+	    "Bytes written to it");
+	PUT(r, "edgelm_prompt_cache_damaged_total", "counter", s->prompt_cache.damaged,
+	    "Files of it that were damaged or foreign, and were deleted");
+	PUT(r, "edgelm_prompt_cache_deleted_total", "counter", s->prompt_cache.deleted,
+	    "Files of it that made room for others");
+	PUT(r, "edgelm_prompt_cache_skipped_total", "counter", s->prompt_cache.skipped,
+	    "Blocks not written because of the day's limit or after a failure");
+	PUT(r, "edgelm_prompt_cache_write_failures_total", "counter", s->prompt_cache.failed,
+	    "Blocks that could not be written");
+	PUT(r, "edgelm_prompt_cache_bytes", "gauge", s->prompt_cache.bytes,
+	    "Size of its files, when last counted");
+}
+
 static void put_memory(const report *r)
 {
 	PUT(r, "edgelm_kv_bytes", "gauge", s->kv_bytes, "Size of the KV cache");
@@ -270,6 +292,7 @@ void elm__serve_metrics(void *user, elm__http_exchange *exchange)
 	if (collect(server->models, &r)) {
 		put_llamacpp(&r);
 		put_requests(&r);
+		put_prompt_cache(&r);
 		put_memory(&r);
 		put_device(&out, server->watch);
 	} else {

@@ -53,6 +53,7 @@ int main(int argc, char **argv)
 	seeds_model();
 	seeds_jinja();
 	seeds_negotiate();
+	seeds_prompt();
 	seeds_request();
 	seeds_tasks();
 	seeds_tokenizer();

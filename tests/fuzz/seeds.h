@@ -18,12 +18,21 @@ void seed_write(const char *corpus, const char *name, const void *data, size_t s
 /* Ends the program with the message. */
 void seed_fail(const char *message);
 
+/* What the seed of fuzz_prompt is a file of: tokens 0, 1, 2 ... and a block. */
+enum {
+	PROMPT_SEED_MODEL = 7,
+	PROMPT_SEED_SCOPE = 3,
+	PROMPT_SEED_TOKENS = 64,
+	PROMPT_SEED_BLOCK = 96
+};
+
 void seeds_convert(void);
 void seeds_gguf(void);
 void seeds_grammar(void);
 void seeds_model(void);
 void seeds_jinja(void);
 void seeds_negotiate(void);
+void seeds_prompt(void);
 void seeds_request(void);
 void seeds_tasks(void);
 void seeds_tokenizer(void);

@@ -45,6 +45,7 @@ static void test_lines(void **state)
 static void test_shares_and_groups(void **state)
 {
 	elm__http_keys keys;
+	uint64_t b, x;
 
 	assert_int_equal(parse("a group=x requests-per-minute=10\nb tokens-per-minute=4294967295\n"
 			       "c group=y\nd group=x priority=2 name=dora\n",
@@ -53,11 +54,18 @@ static void test_shares_and_groups(void **state)
 	assert_int_equal(keys.keys[0].requests_per_minute, 10);
 	assert_int_equal(keys.keys[0].tokens_per_minute, 0);
 	assert_int_equal(keys.keys[1].tokens_per_minute, UINT32_MAX);
-	assert_int_equal(keys.keys[0].group, 1);
-	assert_int_equal(keys.keys[1].group, 2);
-	assert_int_equal(keys.keys[2].group, 3);
-	assert_int_equal(keys.keys[3].group, 1);
+	assert_true(keys.keys[0].scope == keys.keys[3].scope);
+	assert_true(keys.keys[0].scope != keys.keys[2].scope);
+	x = keys.keys[0].scope;
+	b = keys.keys[1].scope;
+	assert_true(b != keys.keys[0].scope && b != keys.keys[2].scope && b && !(b >> 63));
 	assert_string_equal(keys.keys[3].name, "dora");
+	elm__http_keys_release(&keys);
+
+	/* In another file, too. */
+	assert_int_equal(parse("other\nb priority=3\nnew group=x\n", &keys, NULL), ELM_OK);
+	assert_true(keys.keys[1].scope == b);
+	assert_true(keys.keys[2].scope == x);
 	elm__http_keys_release(&keys);
 }
 
