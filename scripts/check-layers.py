@@ -21,13 +21,14 @@ ALLOWED = {
     "model": "base cpu quant kernel gguf",
     "engine": "base cpu quant kernel gguf tokenizer grammar jinja model",
     "eval": "base cpu quant kernel gguf tokenizer grammar jinja model engine",
+    "compress": "base cpu quant kernel gguf tokenizer model engine eval",
     "bench": "base cpu kernel model",
     "convert": "base cpu quant gguf tokenizer",
     "train": "base cpu quant kernel gguf tokenizer model engine eval",
     "http": "base",
     "telemetry": "base",
     "server": "base gguf tokenizer grammar jinja model engine http telemetry",
-    "cli": "base cpu quant kernel gguf tokenizer grammar jinja model engine eval bench convert train http telemetry server",
+    "cli": "base cpu quant kernel gguf tokenizer grammar jinja model engine eval compress bench convert train http telemetry server",
 }
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent

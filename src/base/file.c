@@ -301,3 +301,46 @@ elm_status elm__file_replace(const char *path, const void *data, size_t size, el
 	elm__writer_close(&writer);
 	return status;
 }
+
+static elm_status map_room(int fd, const char *path, size_t size, void **out, elm_error *error)
+{
+	void *data;
+
+	errno = size <= INT64_MAX ? posix_fallocate(fd, 0, (off_t)size) : EFBIG;
+	if (errno)
+		return io_error(error, "find room for working memory beside", path);
+	data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (data == MAP_FAILED)
+		return io_error(error, "map working memory beside", path);
+	*out = data;
+	return ELM_OK;
+}
+
+elm_status elm__spill_open(const char *path, size_t size, void **out, elm_error *error)
+{
+	size_t length = strlen(path);
+	char *name = elm__calloc(1, length + sizeof(".XXXXXX"));
+	elm_status status;
+	int fd;
+
+	*out = NULL;
+	if (!name)
+		return elm_error_set(error, ELM_ERR_NO_MEMORY, "%s: out of memory", path);
+	memcpy(name, path, length);
+	fd = create_beside(name, length);
+	if (fd < 0) {
+		status = io_error(error, "create a file beside", path);
+	} else {
+		unlink(name);
+		status = map_room(fd, path, size, out, error);
+		close(fd);
+	}
+	elm__free(name);
+	return status;
+}
+
+void elm__spill_close(void *data, size_t size)
+{
+	if (data)
+		munmap(data, size);
+}

@@ -54,6 +54,15 @@ ELM_NODISCARD elm_status elm__writer_align(elm__writer *writer, size_t alignment
 ELM_NODISCARD elm_status elm__writer_commit(elm__writer *writer, elm_error *error);
 void elm__writer_close(elm__writer *writer);
 
+/*
+ * Working memory of `size` bytes (more than 0), zeroed, in a file beside `path` that has no name
+ * any more: the kernel writes to disk what does not fit in memory, and nothing is left behind. The
+ * room is taken at once, so that a full disk is an error here and not a crash later.
+ */
+ELM_NODISCARD elm_status elm__spill_open(const char *path, size_t size, void **out,
+					 elm_error *error);
+void elm__spill_close(void *data, size_t size); /* NULL allowed */
+
 /* One call for small files. */
 ELM_NODISCARD elm_status elm__file_replace(const char *path, const void *data, size_t size,
 					   elm_error *error);

@@ -48,6 +48,7 @@ int main(int argc, char **argv)
 	folder = argv[1];
 	make_folder(folder);
 	seeds_convert();
+	seeds_calib();
 	seeds_gguf();
 	seeds_grammar();
 	seeds_model();

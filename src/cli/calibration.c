@@ -1,0 +1,51 @@
+#include "cli/calibration.h"
+
+#include "cli/vocabulary.h"
+
+enum { DEFAULT_WINDOW = 512 };
+
+#define S cli_calibration_settings
+const cli_option cli_calibration_options[] = {
+	{ "file", 'f', CLI_FILE(S, file), "FILE", "the text; standard input when left out" },
+	{ "ctx", 'c', CLI_INT(S, window), "N", "tokens of a window",
+	  .default_text = "512, or what the model was trained for if that is less",
+	  .range = { 2, 65536 } },
+	{ "chunks", 0, CLI_INT(S, windows), "N", "use only the first N windows",
+	  .default_text = "all", .range = { 1, UINT32_MAX } },
+	{ "threads", 't', CLI_INT(S, threads), "N", "threads that compute",
+	  .default_text = "one per core", .range = { 1, ELM__POOL_MAX } },
+	{ "memory", 0, CLI_SIZE(S, memory), "SIZE",
+	  "working memory; what does not fit is kept in a temporary file beside the output",
+	  .range = { 0, INT64_MAX } },
+	{ "isa", 0, CLI_TEXT(S, isa), "TIER", "processor instructions to use",
+	  .default_text = "the best that this machine has" },
+	{ 0 },
+};
+#undef S
+
+elm_status cli_calibration_text(const cli_calibration_settings *settings, const elm_model *model,
+				elm_token **tokens, size_t *count, elm_error *error)
+{
+	elm__buf text = ELM__BUF_INIT;
+	elm_status status = cli_read_text(NULL, settings->file, &text, error);
+
+	*tokens = NULL;
+	if (!status)
+		status = elm_tokenize(elm_model_tokenizer(model), elm__buf_text(&text), text.length,
+				      ELM_TOKENIZE_BOS, tokens, count, error);
+	elm__buf_release(&text);
+	return status;
+}
+
+elm__walk_options cli_walk_options(const cli_calibration_settings *settings, const elm_model *model)
+{
+	uint32_t trained = elm_model_get_info(model)->trained_context;
+	uint32_t usual = trained < DEFAULT_WINDOW ? trained : DEFAULT_WINDOW;
+
+	return (elm__walk_options){
+		.window = settings->window ? (uint32_t)settings->window : usual,
+		.max_windows = (uint32_t)settings->windows,
+		.threads = (uint32_t)settings->threads,
+		.memory = (uint64_t)settings->memory,
+	};
+}

@@ -1,0 +1,31 @@
+/* calibration.h: the options of every command that lets a text walk through a model. */
+#ifndef ELM_CLI_CALIBRATION_H
+#define ELM_CLI_CALIBRATION_H
+
+#include <edgelm/model.h>
+
+#include "cli/cli.h"
+#include "compress/walk.h"
+
+typedef struct cli_calibration_settings {
+	const char *file, *isa;
+	int64_t window, windows, threads, memory;
+} cli_calibration_settings;
+
+#define CLI_CALIBRATION_DEFAULTS            \
+	{                                   \
+		.memory = (int64_t)1 << 30, \
+	}
+
+extern const cli_option cli_calibration_options[];
+
+/* The text's tokens, which the caller releases with elm_free. */
+ELM_NODISCARD elm_status cli_calibration_text(const cli_calibration_settings *settings,
+					      const elm_model *model, elm_token **tokens,
+					      size_t *count, elm_error *error);
+
+/* All but `beside`. */
+elm__walk_options cli_walk_options(const cli_calibration_settings *settings,
+				   const elm_model *model);
+
+#endif

@@ -1,0 +1,274 @@
+/* quantize.c: a model file with its weights in other types. */
+#include <edgelm/log.h>
+#include <edgelm/memory.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "cli/calibration.h"
+#include "cli/commands.h"
+#include "compress/quantize.h"
+#include "cpu/cpu.h"
+
+enum { METHOD_AUTO, METHOD_RTN, METHOD_IMATRIX };
+static const char *const methods[] = { "auto", "rtn", "imatrix", NULL };
+
+typedef struct settings {
+	const char *input, *output, *type, *calib;
+	cli_list rules;
+	int method;
+	int64_t threads;
+	bool dry_run;
+} settings;
+
+#define S settings
+static const cli_option arguments[] = {
+	{ "IN", 0, CLI_FILE(S, input), NULL, "the GGUF file, best in F16 or F32",
+	  .required = true },
+	{ "OUT", 0, CLI_FILE(S, output), NULL, "the file to write; it appears when it is whole",
+	  .required = true },
+	{ "TYPE", 0, CLI_TEXT(S, type), NULL, "a type or mix of types: Q4_K_M, Q4_0, Q8_0, ...",
+	  .required = true },
+	{ 0 },
+};
+
+static const cli_option options[] = {
+	{ "method", 0, CLI_CHOICE(S, method), "METHOD",
+	  "how codes are found: rtn rounds to the nearest; imatrix weighs errors by --calib; auto "
+	  "is imatrix where there is a calibration",
+	  .choices = methods },
+	{ "calib", 0, CLI_FILE(S, calib), "FILE",
+	  "what edgelm calibrate has written, or an importance matrix (GGUF)" },
+	{ "tensor-type", 0, CLI_LIST(S, rules), "NAME=TYPE",
+	  "matrices whose name contains NAME get this type; the first that fits counts" },
+	{ "threads", 't', CLI_INT(S, threads), "N", "threads that compute",
+	  .default_text = "one per core", .range = { 1, ELM__POOL_MAX } },
+	{ "dry-run", 0, CLI_FLAG(S, dry_run), NULL, "print what would become of each tensor" },
+	{ 0 },
+};
+#undef S
+
+static const cli_group groups[] = { { "Options", options, 0 }, { 0 } };
+
+/* What a run needs, in the order in which it is made. */
+typedef struct job {
+	const cli_context *cli;
+	const settings *s;
+	elm_gguf *gguf;
+	elm__arena arena;
+	elm__hparams hp;
+	elm__type_rule *rules;
+	elm__calib calib;
+	elm__plan plan;
+	elm__pool *pool;
+	cli_progress progress;
+	const volatile int *interrupted;
+} job;
+
+/* "ffn_down=Q6_K" */
+static elm_status parse_rules(job *j, elm_error *error)
+{
+	const cli_list *list = &j->s->rules;
+
+	j->rules = elm__arena_calloc(&j->arena, list->count ? list->count : 1, sizeof(*j->rules));
+	if (!j->rules)
+		return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
+	for (size_t i = 0; i < list->count; i++) {
+		const char *text = list->items[i], *equals = strrchr(text, '=');
+
+		if (!equals || equals == text || !elm_type_parse(equals + 1, &j->rules[i].type) ||
+		    !elm__mix_is_weight_type(j->rules[i].type))
+			return elm_error_set(error, ELM_ERR_ARGUMENT,
+					     "--tensor-type \"%s\" is not a part of a name, an "
+					     "equals sign and a type of weights",
+					     text);
+		j->rules[i].part = elm__arena_strndup(&j->arena, text, (size_t)(equals - text));
+		if (!j->rules[i].part)
+			return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
+	}
+	return ELM_OK;
+}
+
+static elm_status make_plan(job *j, const elm__mix *mix, elm_error *error)
+{
+	const settings *s = j->s;
+	elm_status status = elm_gguf_open(s->input, &j->gguf, error);
+
+	if (!status)
+		status = elm__hparams_read(&j->hp, j->gguf, &j->arena, error);
+	if (!status)
+		status = parse_rules(j, error);
+	if (!status && s->calib && s->method != METHOD_RTN)
+		status = elm__calib_load(&j->calib, s->calib, j->gguf, &j->hp, error);
+	if (!status)
+		status = elm__plan_make(&j->plan, j->gguf, &j->hp, mix, j->rules, s->rules.count,
+					j->calib.inputs != NULL, error);
+	return status;
+}
+
+static void warn(const job *j)
+{
+	if (j->plan.quantised_twice)
+		elm_log(ELM_LOG_WARN,
+			"%s is quantised already; what it has lost is lost twice. Better begin "
+			"with F16 or F32",
+			j->s->input);
+	for (size_t i = 0; i < j->plan.count; i++) {
+		const elm__plan_item *item = &j->plan.items[i];
+
+		if (item->type != item->asked)
+			elm_log(ELM_LOG_INFO, "%s becomes %s: rows of %llu weights cannot have %s",
+				item->tensor->name, elm_type_get(item->type)->name,
+				(unsigned long long)item->tensor->dims[0],
+				elm_type_get(item->asked)->name);
+	}
+}
+
+static bool watch(void *user, uint64_t done, uint64_t total)
+{
+	job *j = user;
+
+	cli_progress_update(&j->progress, done >> 20, total >> 20, "MiB");
+	return *j->interrupted != 0;
+}
+
+static elm_status write_file(job *j, elm_error *error)
+{
+	unsigned cpus[ELM__POOL_MAX], cores = elm__cpu_select("", cpus, ELM__POOL_MAX);
+	unsigned threads = j->s->threads ? (unsigned)j->s->threads : cores;
+	elm__method imatrix = { elm__imatrix_prepare, &j->calib };
+	elm__quantize_options o = { .name = "rtn", .progress = watch, .user = j };
+	elm_status status =
+		elm__pool_create(threads, threads <= cores ? cpus : NULL, &j->pool, error);
+
+	if (status)
+		return status;
+	if (j->calib.inputs) {
+		o.name = "imatrix";
+		o.method = &imatrix;
+	}
+	o.pool = j->pool;
+	j->interrupted = cli_interrupt_watch();
+	cli_progress_start(&j->progress, j->cli, "quantising");
+	status = elm__quantize(&j->plan, j->s->output, &o, error);
+	cli_progress_end(&j->progress);
+	return status;
+}
+
+static double bits_per_weight(const elm__plan *plan)
+{
+	uint64_t weights = 0;
+
+	for (size_t i = 0; i < plan->count; i++)
+		weights += plan->items[i].tensor->elements;
+	return weights ? 8 * (double)plan->bytes / (double)weights : 0;
+}
+
+static json_t *items_json(const elm__plan *plan)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < plan->count; i++) {
+		const elm__plan_item *item = &plan->items[i];
+
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:I, s:I}", "name", item->tensor->name,
+					"from", elm_type_get(item->tensor->type)->name, "to",
+					elm_type_get(item->type)->name, "bytes_before",
+					(json_int_t)item->tensor->bytes, "bytes",
+					(json_int_t)item->bytes));
+	}
+	return list;
+}
+
+static int print_report(const job *j)
+{
+	const elm__plan *plan = &j->plan;
+	char before[32], after[32];
+
+	if (j->cli->json)
+		return cli_print_json(
+			j->cli,
+			json_pack("{s:s, s:s, s:b, s:I, s:I, s:f, s:o}", "output", j->s->output,
+				  "type", plan->mix->name, "dry_run", (int)j->s->dry_run,
+				  "tensor_bytes_before", (json_int_t)plan->old_bytes,
+				  "tensor_bytes", (json_int_t)plan->bytes, "bits_per_weight",
+				  bits_per_weight(plan), "tensors", items_json(plan)));
+	for (size_t i = 0; j->s->dry_run && i < plan->count; i++) {
+		const elm__plan_item *item = &plan->items[i];
+
+		printf("%-32s %-6s -> %-6s %s\n", item->tensor->name,
+		       elm_type_get(item->tensor->type)->name, elm_type_get(item->type)->name,
+		       elm__format_bytes(item->bytes, after, sizeof(after)));
+	}
+	printf("%s: %s of tensors, %s before; %.2f bits per weight%s\n", j->s->output,
+	       elm__format_bytes(plan->bytes, after, sizeof(after)),
+	       elm__format_bytes(plan->old_bytes, before, sizeof(before)), bits_per_weight(plan),
+	       j->s->dry_run ? "; not written" : "");
+	return CLI_DONE;
+}
+
+static int unknown_type(const cli_context *cli, const char *type)
+{
+	elm__buf names = ELM__BUF_INIT;
+	int code;
+
+	for (size_t i = 0; elm__mix_at(i); i++)
+		elm__buf_printf(&names, "%s%s", i ? ", " : "", elm__mix_at(i)->name);
+	code = cli_usage(cli, "\"%s\" is not one of %s", type, elm__buf_text(&names));
+	elm__buf_release(&names);
+	return code;
+}
+
+static int run(cli_context *cli)
+{
+	const settings *s = cli->settings;
+	const elm__mix *mix = elm__mix_find(s->type);
+	job j = { .cli = cli, .s = s };
+	elm_error error = { 0 };
+	elm_status status;
+	int code;
+
+	if (!mix)
+		return unknown_type(cli, s->type);
+	if (s->method == METHOD_IMATRIX && !s->calib)
+		return cli_usage(cli, "--method imatrix needs --calib");
+	elm__arena_init(&j.arena, 0);
+	status = make_plan(&j, mix, &error);
+	if (!status)
+		warn(&j);
+	if (!status && !s->dry_run)
+		status = write_file(&j, &error);
+	code = status ? cli_fail_error(cli, &error) : print_report(&j);
+	elm__pool_free(j.pool);
+	elm__plan_release(&j.plan);
+	elm__calib_release(&j.calib);
+	elm_gguf_close(j.gguf);
+	elm__arena_release(&j.arena);
+	return code;
+}
+
+const cli_command cli_cmd_quantize = {
+	.name = "quantize",
+	.summary = "write a model with its weights in smaller types",
+	.description =
+		"TYPE is a type of weights or a mix, which gives the matrices that suffer most a "
+		"better type: Q2_K_S, Q2_K, Q3_K_S, Q3_K_M, Q3_K_L, IQ4_XS, IQ4_NL, Q4_0, Q4_K_S, "
+		"Q4_K_M, Q4_1, Q5_0, Q5_K_S, Q5_K_M, Q5_1, Q6_K, Q8_0, F16, BF16, F32. Rows that "
+		"are no "
+		"multiple of 256 get the nearest type that they can have, which --dry-run "
+		"shows.\n\n"
+		"Scales are searched, not taken from the largest weight. With a calibration, "
+		"errors "
+		"count as much as what they are multiplied with.",
+	.examples = "edgelm quantize model-f16.gguf model-q4.gguf Q4_K_M\n"
+		    "edgelm quantize model-f16.gguf model-q4.gguf Q4_K_M --calib model.calib\n"
+		    "edgelm quantize model-f16.gguf - Q3_K_M --tensor-type attn_v=Q6_K --dry-run\n",
+	.arguments = arguments,
+	.groups = groups,
+	.settings_size = sizeof(settings),
+	.prints_json = true,
+	.run = run,
+};

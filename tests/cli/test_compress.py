@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Black-box tests of `edgelm calibrate` and `edgelm quantize`, with a model of random weights.
+
+usage: test_compress.py PATH-OF-EDGELM PATH-OF-MAKE_TINY_MODEL
+"""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+EDGELM = MODEL = ""
+FOLDER = pathlib.Path()
+TEXT = "the quick brown fox jumps over the lazy dog. " * 60
+
+
+def edgelm(*args, **kwargs):
+    return subprocess.run(
+        [EDGELM, *args], capture_output=True, text=True, timeout=60, check=False, **kwargs
+    )
+
+
+class Case(unittest.TestCase):
+    def path(self, name):
+        return str(FOLDER / f"{self.id()}-{name}")
+
+    def done(self, *args, **kwargs):
+        result = edgelm(*args, **kwargs)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        return result
+
+    def refused(self, sentence, *args, code=1, **kwargs):
+        before = sorted(os.listdir(FOLDER))
+        result = edgelm(*args, **kwargs)
+        self.assertEqual(result.returncode, code, result)
+        self.assertEqual(result.stdout, "")
+        self.assertIn(sentence, result.stderr)
+        self.assertEqual(sorted(os.listdir(FOLDER)), before)
+
+    def calibration(self, *options):
+        path = self.path("calib")
+        self.done("calibrate", MODEL, "-c", "64", "-o", path, "-q", *options, input=TEXT)
+        return path
+
+
+class Calibrate(Case):
+    def test_says_what_it_saw(self):
+        path = self.path("calib")
+        result = self.done("calibrate", MODEL, "-c", "64", "-o", path, "--json", input=TEXT)
+        figures = json.loads(result.stdout)
+        self.assertEqual(figures["window"], 64)
+        self.assertEqual(figures["tokens"], 64 * figures["windows"])
+        self.assertFalse(figures["hessian"])
+        self.assertIn("say little about what matters", result.stderr)
+        text = self.done("calibrate", MODEL, "-c", "64", "--chunks", "2", "--hessian", "-o", path,
+                         input=TEXT).stdout
+        self.assertEqual(text, f"{path}: 128 tokens in 2 windows of 64, with Hessians\n")
+        tensors = json.loads(self.done("inspect", path, "--json", "--tensors").stdout)["tensors"]
+        shapes = {t["name"]: t for t in tensors}
+        self.assertIn("blk.0.attn_k.weight.in_sum2", shapes)
+        self.assertIn("blk.1.ffn_down.weight.in_products", shapes)
+
+    def test_memory_on_disk_is_the_same(self):
+        a, b = self.path("a"), self.path("b")
+        for path, memory in ((a, "1G"), (b, "0")):
+            self.done("calibrate", MODEL, "-c", "64", "--hessian", "--memory", memory, "-o", path,
+                      input=TEXT)
+        self.assertEqual(pathlib.Path(a).read_bytes(), pathlib.Path(b).read_bytes())
+
+    def test_bad_input(self):
+        out = self.path("calib")
+        self.refused("less than one window of 64", "calibrate", MODEL, "-c", "64", "-o", out, input="x")
+        self.refused("No such file", "calibrate", MODEL, "-f", "/no/such/file", "-o", out)
+        self.refused("No such file", "calibrate", "/no/such/model", "-o", out, input=TEXT)
+        self.refused("/no/such/folder", "calibrate", MODEL, "-c", "64", "-o", "/no/such/folder/x", input=TEXT)
+        self.refused("--output", "calibrate", MODEL, input=TEXT, code=2)
+
+    def test_ctrl_c_and_resume(self):
+        text, out = self.path("text"), self.path("calib")
+        pathlib.Path(text).write_text(TEXT * 800)
+        command = [EDGELM, "calibrate", MODEL, "-f", text, "-c", "64", "-o", out, "-t", "1", "-q"]
+        program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        try:
+            program.wait(3)  # tokenising comes first
+        except subprocess.TimeoutExpired:
+            program.send_signal(signal.SIGINT)
+        _, errors = program.communicate(timeout=60)
+        if program.returncode == 0:
+            self.skipTest("this machine was too fast to interrupt")
+        self.assertIn("interrupted", errors)
+        if not os.path.exists(out):
+            self.skipTest("this machine was too slow to have begun")
+        self.refused("unfinished", "quantize", MODEL, self.path("model"), "Q4_0", "--calib", out)
+        result = self.done(*command[1:], "--resume", "--json")
+        self.assertTrue(json.loads(result.stdout)["resumed"])
+        self.done("quantize", MODEL, self.path("model"), "Q4_0", "--calib", out)
+
+
+class Quantize(Case):
+    def types(self, path):
+        tensors = json.loads(self.done("inspect", path, "--json", "--tensors").stdout)["tensors"]
+        return {t["name"]: t["type"] for t in tensors}
+
+    def test_types_and_sizes(self):
+        out = self.path("model")
+        plan = json.loads(self.done("quantize", MODEL, out, "q4_0", "--dry-run", "--json",
+                                    "--tensor-type", "ffn_down=Q8_0").stdout)
+        self.assertFalse(os.path.exists(out))
+        self.assertTrue(plan["dry_run"])
+        report = json.loads(self.done("quantize", MODEL, out, "q4_0", "--json",
+                                      "--tensor-type", "ffn_down=Q8_0").stdout)
+        self.assertEqual(report["tensors"], plan["tensors"])
+        types = self.types(out)
+        self.assertEqual(types, {t["name"]: t["to"] for t in plan["tensors"]})
+        self.assertEqual(types["blk.0.attn_q.weight"], "Q4_0")
+        self.assertEqual(types["blk.1.ffn_down.weight"], "Q8_0")
+        self.assertEqual(types["blk.1.attn_norm.weight"], "F32")
+        self.assertLess(report["tensor_bytes"], report["tensor_bytes_before"] / 4)
+        self.assertLess(os.path.getsize(out), os.path.getsize(MODEL) / 2)
+        self.done("run", out, "-p", "the", "-n", "4", "--no-engine-cache")
+        text = self.done("quantize", MODEL, out, "Q8_0").stdout
+        self.assertRegex(text, r"bits per weight\n$")
+
+    def test_same_with_any_number_of_threads(self):
+        files = [self.path(str(n)) for n in (1, 3)]
+        for path, threads in zip(files, ("1", "3")):
+            self.done("quantize", MODEL, path, "IQ4_NL", "-t", threads)
+        self.assertEqual(*(pathlib.Path(path).read_bytes() for path in files))
+
+    def test_calibration_changes_codes(self):
+        calib = self.calibration()
+        plain, weighed = self.path("plain"), self.path("weighed")
+        self.done("quantize", MODEL, plain, "Q4_0")
+        self.done("quantize", MODEL, weighed, "Q4_0", "--calib", calib)
+        self.assertNotEqual(pathlib.Path(plain).read_bytes(), pathlib.Path(weighed).read_bytes())
+        rtn = self.path("rtn")
+        self.done("quantize", MODEL, rtn, "Q4_0", "--calib", calib, "--method", "rtn")
+        self.assertEqual(pathlib.Path(plain).read_bytes(), pathlib.Path(rtn).read_bytes())
+
+    def test_in_place_and_twice(self):
+        out = self.path("model")
+        self.done("quantize", MODEL, out, "Q8_0")
+        result = self.done("quantize", out, out, "Q4_0")
+        self.assertIn("is quantised already", result.stderr)
+        self.assertEqual(self.types(out)["blk.0.attn_q.weight"], "Q4_0")
+
+    def test_bad_input(self):
+        out = self.path("model")
+        self.refused('"Q4" is not one of Q2_K_S, Q2_K', "quantize", MODEL, out, "Q4", code=2)
+        self.refused("needs --calib", "quantize", MODEL, out, "Q4_0", "--method", "imatrix", code=2)
+        for rule in ("x", "=Q4_0", "attn_q=", "attn_q=Q9", "attn_q=I32"):
+            self.refused("is not a part of a name", "quantize", MODEL, out, "Q4_0", "--tensor-type", rule)
+        self.refused("no matrix of this model", "quantize", MODEL, out, "Q4_0", "--tensor-type", "zz=Q4_0")
+        self.refused("No such file", "quantize", "/no/such/model", out, "Q4_0")
+        self.refused("/no/such/folder", "quantize", MODEL, "/no/such/folder/x", "Q4_0")
+        self.refused("not one of calibration", "quantize", MODEL, out, "Q4_0", "--calib", MODEL)
+
+    def test_full_disk(self):
+        # A limit on the size of files stands in for a full disk; SIGXFSZ is ignored as Python does.
+        before = sorted(os.listdir(FOLDER))
+        command = f'ulimit -f 64; exec "{EDGELM}" quantize "{MODEL}" "{self.path("model")}" Q8_0'
+        result = subprocess.run(["bash", "-c", f"trap '' XFSZ; {command}"], capture_output=True,
+                                text=True, timeout=60, check=False)
+        self.assertEqual(result.returncode, 1, result)
+        self.assertIn("cannot write", result.stderr)
+        self.assertEqual(sorted(os.listdir(FOLDER)), before)
+
+
+if __name__ == "__main__":
+    EDGELM = os.path.abspath(sys.argv.pop(1))
+    maker = sys.argv.pop(1)
+    with tempfile.TemporaryDirectory() as folder:
+        FOLDER = pathlib.Path(folder)
+        MODEL = str(FOLDER / "tiny.gguf")
+        subprocess.run([maker, MODEL], check=True)
+        unittest.main(verbosity=1)
