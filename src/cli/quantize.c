@@ -61,7 +61,7 @@ typedef struct job {
 	elm__hparams hp;
 	elm__type_rule *rules;
 	elm__calib calib;
-	elm__plan plan;
+	elm__quant_plan plan;
 	elm__pool *pool;
 	cli_progress progress;
 	const volatile int *interrupted;
@@ -103,8 +103,8 @@ static elm_status make_plan(job *j, const elm__mix *mix, elm_error *error)
 	if (!status && s->calib && s->method != METHOD_RTN)
 		status = elm__calib_load(&j->calib, s->calib, j->gguf, &j->hp, error);
 	if (!status)
-		status = elm__plan_make(&j->plan, j->gguf, &j->hp, mix, j->rules, s->rules.count,
-					j->calib.inputs != NULL, error);
+		status = elm__quant_plan_make(&j->plan, j->gguf, &j->hp, mix, j->rules,
+					      s->rules.count, j->calib.inputs != NULL, error);
 	return status;
 }
 
@@ -116,7 +116,7 @@ static void warn(const job *j)
 			"with F16 or F32",
 			j->s->input);
 	for (size_t i = 0; i < j->plan.count; i++) {
-		const elm__plan_item *item = &j->plan.items[i];
+		const elm__quant_item *item = &j->plan.items[i];
 
 		if (item->type != item->asked)
 			elm_log(ELM_LOG_INFO, "%s becomes %s: rows of %llu weights cannot have %s",
@@ -157,7 +157,7 @@ static elm_status write_file(job *j, elm_error *error)
 	return status;
 }
 
-static double bits_per_weight(const elm__plan *plan)
+static double bits_per_weight(const elm__quant_plan *plan)
 {
 	uint64_t weights = 0;
 
@@ -166,12 +166,12 @@ static double bits_per_weight(const elm__plan *plan)
 	return weights ? 8 * (double)plan->bytes / (double)weights : 0;
 }
 
-static json_t *items_json(const elm__plan *plan)
+static json_t *items_json(const elm__quant_plan *plan)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < plan->count; i++) {
-		const elm__plan_item *item = &plan->items[i];
+		const elm__quant_item *item = &plan->items[i];
 
 		json_array_append_new(
 			list, json_pack("{s:s, s:s, s:s, s:I, s:I}", "name", item->tensor->name,
@@ -185,7 +185,7 @@ static json_t *items_json(const elm__plan *plan)
 
 static int print_report(const job *j)
 {
-	const elm__plan *plan = &j->plan;
+	const elm__quant_plan *plan = &j->plan;
 	char before[32], after[32];
 
 	if (j->cli->json)
@@ -197,7 +197,7 @@ static int print_report(const job *j)
 				  "tensor_bytes", (json_int_t)plan->bytes, "bits_per_weight",
 				  bits_per_weight(plan), "tensors", items_json(plan)));
 	for (size_t i = 0; j->s->dry_run && i < plan->count; i++) {
-		const elm__plan_item *item = &plan->items[i];
+		const elm__quant_item *item = &plan->items[i];
 
 		printf("%-32s %-6s -> %-6s %s\n", item->tensor->name,
 		       elm_type_get(item->tensor->type)->name, elm_type_get(item->type)->name,
@@ -243,7 +243,7 @@ static int run(cli_context *cli)
 		status = write_file(&j, &error);
 	code = status ? cli_fail_error(cli, &error) : print_report(&j);
 	elm__pool_free(j.pool);
-	elm__plan_release(&j.plan);
+	elm__quant_plan_release(&j.plan);
 	elm__calib_release(&j.calib);
 	elm_gguf_close(j.gguf);
 	elm__arena_release(&j.arena);

@@ -21,8 +21,8 @@ static const elm__type_rule *rule_for(const elm__type_rule *rules, size_t n, con
 }
 
 /* The type of one tensor. */
-static elm_status choose(elm__plan_item *item, const elm__plan *plan, const elm__mix_model *model,
-			 const elm__type_rule *rule, elm_error *error)
+static elm_status choose(elm__quant_item *item, const elm__quant_plan *plan,
+			 const elm__mix_model *model, const elm__type_rule *rule, elm_error *error)
 {
 	const elm_gguf_tensor *t = item->tensor;
 
@@ -50,7 +50,7 @@ static elm_status choose(elm__plan_item *item, const elm__plan *plan, const elm_
 	return ELM_OK;
 }
 
-static elm_status check_rules(const elm__plan *plan, const elm__type_rule *rules, size_t n,
+static elm_status check_rules(const elm__quant_plan *plan, const elm__type_rule *rules, size_t n,
 			      elm_error *error)
 {
 	for (size_t r = 0; r < n; r++) {
@@ -70,7 +70,7 @@ static elm_status check_rules(const elm__plan *plan, const elm__type_rule *rules
 /* By group; within one as in the file, which qsort alone does not promise. */
 static int by_group(const void *a, const void *b)
 {
-	const elm__plan_item *x = a, *y = b;
+	const elm__quant_item *x = a, *y = b;
 
 	if (x->layer != y->layer)
 		return x->layer < y->layer ? -1 : 1;
@@ -84,10 +84,11 @@ static bool is_quantised(elm_type type)
 	return elm_type_get(type)->block_elements > 1;
 }
 
-static elm_status add_item(elm__plan *plan, const elm_gguf_tensor *t, const elm__mix_model *model,
-			   const elm__type_rule *rule, elm_error *error)
+static elm_status add_item(elm__quant_plan *plan, const elm_gguf_tensor *t,
+			   const elm__mix_model *model, const elm__type_rule *rule,
+			   elm_error *error)
 {
-	elm__plan_item *item = &plan->items[plan->count++];
+	elm__quant_item *item = &plan->items[plan->count++];
 	elm_status status;
 	uint64_t row;
 
@@ -108,9 +109,9 @@ static elm_status add_item(elm__plan *plan, const elm_gguf_tensor *t, const elm_
 	return ELM_OK;
 }
 
-elm_status elm__plan_make(elm__plan *plan, const elm_gguf *gguf, const elm__hparams *hp,
-			  const elm__mix *mix, const elm__type_rule *rules, size_t n_rules,
-			  bool calibrated, elm_error *error)
+elm_status elm__quant_plan_make(elm__quant_plan *plan, const elm_gguf *gguf, const elm__hparams *hp,
+				const elm__mix *mix, const elm__type_rule *rules, size_t n_rules,
+				bool calibrated, elm_error *error)
 {
 	const elm__mix_model model = {
 		.layers = hp->layers,
@@ -136,13 +137,13 @@ elm_status elm__plan_make(elm__plan *plan, const elm_gguf *gguf, const elm__hpar
 	if (!status)
 		status = check_rules(plan, rules, n_rules, error);
 	if (status)
-		elm__plan_release(plan);
+		elm__quant_plan_release(plan);
 	else
 		qsort(plan->items, plan->count, sizeof(*plan->items), by_group);
 	return status;
 }
 
-void elm__plan_release(elm__plan *plan)
+void elm__quant_plan_release(elm__quant_plan *plan)
 {
 	elm__free(plan->items);
 	memset(plan, 0, sizeof(*plan));

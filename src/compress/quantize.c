@@ -9,7 +9,7 @@
 enum { CHUNK_BYTES = 8 << 20, QUANTIZATION_VERSION = 2 };
 
 typedef struct work {
-	const elm__plan *plan;
+	const elm__quant_plan *plan;
 	const elm__quantize_options *options;
 	elm_gguf_writer *writer;
 	elm__substitute *substitutes; /* one per item */
@@ -56,7 +56,7 @@ static elm_status write_blocks(work *w, const void *blocks, uint64_t bytes, elm_
 }
 
 /* Encodes as many rows at a time as the chunk holds. */
-static elm_status write_encoded(work *w, const elm__plan_item *item, const elm__substitute *from,
+static elm_status write_encoded(work *w, const elm__quant_item *item, const elm__substitute *from,
 				elm_error *error)
 {
 	uint64_t rows = item->tensor->elements / item->tensor->dims[0];
@@ -76,7 +76,7 @@ static elm_status write_encoded(work *w, const elm__plan_item *item, const elm__
 	return status;
 }
 
-static elm_status write_item(work *w, const elm__plan_item *item, const elm__substitute *from,
+static elm_status write_item(work *w, const elm__quant_item *item, const elm__substitute *from,
 			     elm_error *error)
 {
 	const elm_gguf_tensor *t = item->tensor;
@@ -96,7 +96,7 @@ static elm_status write_item(work *w, const elm__plan_item *item, const elm__sub
 
 static elm_status write_tensors(work *w, elm_error *error)
 {
-	const elm__plan *plan = w->plan;
+	const elm__quant_plan *plan = w->plan;
 	const elm__method *method = w->options->method;
 	elm_status status = ELM_OK;
 
@@ -116,7 +116,7 @@ static elm_status take_memory(work *w, elm_error *error)
 {
 	w->chunk_bytes = CHUNK_BYTES;
 	for (size_t i = 0; i < w->plan->count; i++) {
-		const elm__plan_item *item = &w->plan->items[i];
+		const elm__quant_item *item = &w->plan->items[i];
 		uint64_t row = item->bytes / (item->tensor->elements / item->tensor->dims[0]);
 
 		if (row > w->chunk_bytes)
@@ -130,7 +130,7 @@ static elm_status take_memory(work *w, elm_error *error)
 	return ELM_OK;
 }
 
-elm_status elm__quantize(const elm__plan *plan, const char *path,
+elm_status elm__quantize(const elm__quant_plan *plan, const char *path,
 			 const elm__quantize_options *options, elm_error *error)
 {
 	work w = { .plan = plan, .options = options };
@@ -158,7 +158,7 @@ elm_status elm__quantize(const elm__plan *plan, const char *path,
 	return status;
 }
 
-elm_status elm__imatrix_prepare(void *calib, const elm__plan *plan, uint32_t group,
+elm_status elm__imatrix_prepare(void *calib, const elm__quant_plan *plan, uint32_t group,
 				elm__substitute *out, elm_error *error)
 {
 	for (size_t i = 0; i < plan->count; i++) {

@@ -18,31 +18,31 @@ typedef struct elm__type_rule {
 	elm_type type;
 } elm__type_rule;
 
-typedef struct elm__plan_item {
+typedef struct elm__quant_item {
 	const elm_gguf_tensor *tensor;
 	elm_type type;	/* in the new file */
 	elm_type asked; /* what the mix says, where rows of this length cannot have that */
 	uint32_t layer; /* 0 is what belongs to no layer, then layers from 1 */
 	uint64_t bytes; /* in the new file */
-} elm__plan_item;
+} elm__quant_item;
 
-typedef struct elm__plan {
+typedef struct elm__quant_plan {
 	const elm_gguf *gguf;
 	const elm__hparams *hp;
 	const elm__mix *mix;
-	elm__plan_item *items; /* in the order of the new file */
+	elm__quant_item *items; /* in the order of the new file */
 	size_t count;
 	uint64_t bytes, old_bytes; /* of all tensors */
 	bool quantised_twice;	   /* weights are quantised already and become another type */
-} elm__plan;
+} elm__quant_plan;
 
 /* ELM_ERR_ARGUMENT for a rule that matches nothing or gives rows a type that they cannot have. On
  * failure nothing needs release. `gguf` and `hp` must outlive the plan. */
-ELM_NODISCARD elm_status elm__plan_make(elm__plan *plan, const elm_gguf *gguf,
-					const elm__hparams *hp, const elm__mix *mix,
-					const elm__type_rule *rules, size_t n_rules,
-					bool calibrated, elm_error *error);
-void elm__plan_release(elm__plan *plan);
+ELM_NODISCARD elm_status elm__quant_plan_make(elm__quant_plan *plan, const elm_gguf *gguf,
+					      const elm__hparams *hp, const elm__mix *mix,
+					      const elm__type_rule *rules, size_t n_rules,
+					      bool calibrated, elm_error *error);
+void elm__quant_plan_release(elm__quant_plan *plan);
 
 /* What a method makes of a tensor. */
 typedef struct elm__substitute {
@@ -57,7 +57,7 @@ typedef struct elm__substitute {
  * and is zeroed before. What the entries point to stays valid until the next call.
  */
 typedef struct elm__method {
-	elm_status (*prepare)(void *user, const elm__plan *plan, uint32_t group,
+	elm_status (*prepare)(void *user, const elm__quant_plan *plan, uint32_t group,
 			      elm__substitute *out, elm_error *error);
 	void *user;
 } elm__method;
@@ -71,7 +71,7 @@ typedef struct elm__quantize_options {
 } elm__quantize_options;
 
 /* Weights that are NaN or infinite are ELM_ERR_FORMAT and named. */
-ELM_NODISCARD elm_status elm__quantize(const elm__plan *plan, const char *path,
+ELM_NODISCARD elm_status elm__quantize(const elm__quant_plan *plan, const char *path,
 				       const elm__quantize_options *options, elm_error *error);
 
 /*
@@ -88,7 +88,8 @@ ELM_NODISCARD elm_status elm__decode_tensor(const elm_gguf_tensor *tensor, float
 					    elm_error *error);
 
 /* The method "imatrix": rounding, with what calibration says of the columns as their importance. */
-ELM_NODISCARD elm_status elm__imatrix_prepare(void *calib, const elm__plan *plan, uint32_t group,
-					      elm__substitute *out, elm_error *error);
+ELM_NODISCARD elm_status elm__imatrix_prepare(void *calib, const elm__quant_plan *plan,
+					      uint32_t group, elm__substitute *out,
+					      elm_error *error);
 
 #endif

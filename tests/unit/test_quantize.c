@@ -90,14 +90,14 @@ static elm_status quantize(opened *o, const char *mix, const elm__type_rule *rul
 			   const elm__method *method, const char *path, elm_error *error)
 {
 	elm__quantize_options options = { .name = "test", .method = method, .pool = o->pool };
-	elm__plan plan;
-	elm_status status = elm__plan_make(&plan, o->gguf, &o->hp, elm__mix_find(mix), rules, n,
-					   method != NULL, error);
+	elm__quant_plan plan;
+	elm_status status = elm__quant_plan_make(&plan, o->gguf, &o->hp, elm__mix_find(mix), rules,
+						 n, method != NULL, error);
 
 	if (status)
 		return status;
 	status = elm__quantize(&plan, path, &options, error);
-	elm__plan_release(&plan);
+	elm__quant_plan_release(&plan);
 	return status;
 }
 
@@ -296,14 +296,14 @@ static void interrupted(void **state)
 	elm__quantize_options options = { .name = "test", .progress = stop };
 	tiny_model tiny = { 0 };
 	elm_error error = { 0 };
-	elm__plan plan;
+	elm__quant_plan plan;
 	size_t files;
 	opened o;
 
 	open_tiny(&o, &tiny);
 	options.pool = o.pool;
-	assert_int_equal(elm__plan_make(&plan, o.gguf, &o.hp, elm__mix_find("Q4_0"), NULL, 0, false,
-					NULL),
+	assert_int_equal(elm__quant_plan_make(&plan, o.gguf, &o.hp, elm__mix_find("Q4_0"), NULL, 0,
+					      false, NULL),
 			 ELM_OK);
 	files = temp_files();
 	assert_int_equal(elm__quantize(&plan, temp_path("half.gguf"), &options, &error),
@@ -311,7 +311,7 @@ static void interrupted(void **state)
 	assert_int_equal(temp_files(), files);
 	assert_true(elm__quantize(&plan, "/no/such/folder/x", &options, &error) != ELM_OK);
 	assert_contains(error.text, "/no/such/folder/x");
-	elm__plan_release(&plan);
+	elm__quant_plan_release(&plan);
 	close_tiny(&o);
 }
 
