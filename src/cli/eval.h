@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 
+extern const cli_command cli_cmd_eval_kld;
 extern const cli_command cli_cmd_eval_logits;
 extern const cli_command cli_cmd_eval_perplexity;
 extern const cli_command cli_cmd_eval_tasks;

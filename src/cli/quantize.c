@@ -9,18 +9,19 @@
 #include "base/text.h"
 #include "cli/calibration.h"
 #include "cli/commands.h"
-#include "compress/quantize.h"
+#include "compress/gptq.h"
 #include "cpu/cpu.h"
+#include "model/core.h"
 
-enum { METHOD_AUTO, METHOD_RTN, METHOD_IMATRIX };
-static const char *const methods[] = { "auto", "rtn", "imatrix", NULL };
+enum { METHOD_AUTO, METHOD_RTN, METHOD_IMATRIX, METHOD_GPTQ };
+static const char *const methods[] = { "auto", "rtn", "imatrix", "gptq", NULL };
 
 typedef struct settings {
 	const char *input, *output, *type, *calib;
 	cli_list rules;
 	int method;
-	int64_t threads;
 	bool dry_run;
+	cli_calibration_settings text;
 } settings;
 
 #define S settings
@@ -36,27 +37,34 @@ static const cli_option arguments[] = {
 
 static const cli_option options[] = {
 	{ "method", 0, CLI_CHOICE(S, method), "METHOD",
-	  "how codes are found: rtn rounds to the nearest; imatrix weighs errors by --calib; auto "
-	  "is imatrix where there is a calibration",
+	  "how codes are found: rtn rounds to the nearest; imatrix weighs errors by --calib; gptq "
+	  "feeds errors back, with --file or a --calib that has Hessians; auto is imatrix where "
+	  "there is a calibration",
 	  .choices = methods },
 	{ "calib", 0, CLI_FILE(S, calib), "FILE",
 	  "what edgelm calibrate has written, or an importance matrix (GGUF)" },
 	{ "tensor-type", 0, CLI_LIST(S, rules), "NAME=TYPE",
 	  "matrices whose name contains NAME get this type; the first that fits counts" },
-	{ "threads", 't', CLI_INT(S, threads), "N", "threads that compute",
-	  .default_text = "one per core", .range = { 1, ELM__POOL_MAX } },
 	{ "dry-run", 0, CLI_FLAG(S, dry_run), NULL, "print what would become of each tensor" },
 	{ 0 },
 };
 #undef S
 
-static const cli_group groups[] = { { "Options", options, 0 }, { 0 } };
+static const cli_group groups[] = {
+	{ "Options", options, 0 },
+	{ "Text, for gptq", cli_calibration_options, offsetof(settings, text) },
+	{ 0 },
+};
+static const settings defaults = { .text = CLI_CALIBRATION_DEFAULTS };
 
 /* What a run needs, in the order in which it is made. */
 typedef struct job {
 	const cli_context *cli;
 	const settings *s;
+	elm_model *model; /* for methods that compute, and then its file is `gguf` */
 	elm_gguf *gguf;
+	elm__walk walk;
+	elm__gptq gptq;
 	elm__arena arena;
 	elm__hparams hp;
 	elm__type_rule *rules;
@@ -91,17 +99,52 @@ static elm_status parse_rules(job *j, elm_error *error)
 	return ELM_OK;
 }
 
+/* The model as it lies in the file: methods that compute exchange its matrices. */
+static elm_status open_model(job *j, elm_error *error)
+{
+	elm_model_options fresh = { .isa = j->s->text.isa };
+	elm_status status = elm_model_open(j->s->input, &fresh, &j->model, error);
+
+	if (status)
+		return status;
+	for (uint32_t i = 0; i < j->model->hparams.layers; i++)
+		if (j->model->weights.layers[i].q.interleave)
+			return elm_error_set(
+				error, ELM_ERR_UNSUPPORTED,
+				"%s is quantised already; gptq with a text begins with "
+				"F32, F16 or BF16",
+				j->s->input);
+	j->gguf = j->model->gguf;
+	j->hp = j->model->hparams;
+	return ELM_OK;
+}
+
+static bool walks(const settings *s)
+{
+	return s->method == METHOD_GPTQ && !s->calib;
+}
+
 static elm_status make_plan(job *j, const elm__mix *mix, elm_error *error)
 {
 	const settings *s = j->s;
-	elm_status status = elm_gguf_open(s->input, &j->gguf, error);
+	elm_status status;
 
-	if (!status)
-		status = elm__hparams_read(&j->hp, j->gguf, &j->arena, error);
+	if (walks(s)) {
+		status = open_model(j, error);
+	} else {
+		status = elm_gguf_open(s->input, &j->gguf, error);
+		if (!status)
+			status = elm__hparams_read(&j->hp, j->gguf, &j->arena, error);
+	}
 	if (!status)
 		status = parse_rules(j, error);
 	if (!status && s->calib && s->method != METHOD_RTN)
 		status = elm__calib_load(&j->calib, s->calib, j->gguf, &j->hp, error);
+	if (!status && s->calib && s->method == METHOD_GPTQ && !j->calib.inputs[0].products)
+		status = elm_error_set(error, ELM_ERR_ARGUMENT,
+				       "%s has no Hessians; make it with calibrate --hessian, or "
+				       "give --file",
+				       s->calib);
 	if (!status)
 		status = elm__quant_plan_make(&j->plan, j->gguf, &j->hp, mix, j->rules,
 					      s->rules.count, j->calib.inputs != NULL, error);
@@ -134,26 +177,62 @@ static bool watch(void *user, uint64_t done, uint64_t total)
 	return *j->interrupted != 0;
 }
 
-static elm_status write_file(job *j, elm_error *error)
+/* The text and the model that it walks through. */
+static elm_status start_walk(job *j, elm_error *error)
+{
+	elm__walk_options how = cli_walk_options(&j->s->text, j->model);
+	elm_token *tokens;
+	size_t count;
+	elm_status status = cli_calibration_text(&j->s->text, j->model, &tokens, &count, error);
+
+	how.beside = j->s->output;
+	if (!status)
+		status = elm__walk_init(&j->walk, j->model, tokens, count, &how, error);
+	elm_free(tokens);
+	if (!status)
+		status = elm__calib_create(&j->calib, j->gguf, &j->model->hparams,
+					   ELM__PRODUCTS_SHARED, how.memory, how.beside, error);
+	if (!status) {
+		j->gptq.walk = &j->walk;
+		j->gptq.pool = j->walk.pool;
+	}
+	return status;
+}
+
+static elm_status start_pool(job *j, elm_error *error)
 {
 	unsigned cpus[ELM__POOL_MAX], cores = elm__cpu_select("", cpus, ELM__POOL_MAX);
-	unsigned threads = j->s->threads ? (unsigned)j->s->threads : cores;
+	unsigned threads = j->s->text.threads ? (unsigned)j->s->text.threads : cores;
+
+	return elm__pool_create(threads, threads <= cores ? cpus : NULL, &j->pool, error);
+}
+
+static elm_status write_file(job *j, elm_error *error)
+{
+	const bool gptq = j->s->method == METHOD_GPTQ;
 	elm__method imatrix = { elm__imatrix_prepare, &j->calib };
+	elm__method feedback = { elm__gptq_prepare, &j->gptq };
 	elm__quantize_options o = { .name = "rtn", .progress = watch, .user = j };
-	elm_status status =
-		elm__pool_create(threads, threads <= cores ? cpus : NULL, &j->pool, error);
+	elm_status status = walks(j->s) ? start_walk(j, error) : start_pool(j, error);
 
 	if (status)
 		return status;
+	o.pool = j->pool ? j->pool : j->walk.pool;
+	j->gptq.pool = o.pool;
+	j->gptq.calib = &j->calib;
 	if (j->calib.inputs) {
-		o.name = "imatrix";
-		o.method = &imatrix;
+		o.name = gptq ? "gptq" : "imatrix";
+		o.method = gptq ? &feedback : &imatrix;
 	}
-	o.pool = j->pool;
 	j->interrupted = cli_interrupt_watch();
 	cli_progress_start(&j->progress, j->cli, "quantising");
 	status = elm__quantize(&j->plan, j->s->output, &o, error);
 	cli_progress_end(&j->progress);
+	if (!status && j->gptq.rounded)
+		elm_log(ELM_LOG_WARN,
+			"%u matrices were only rounded: their Hessians cannot be inverted; give "
+			"more text",
+			j->gptq.rounded);
 	return status;
 }
 
@@ -243,9 +322,14 @@ static int run(cli_context *cli)
 		status = write_file(&j, &error);
 	code = status ? cli_fail_error(cli, &error) : print_report(&j);
 	elm__pool_free(j.pool);
+	elm__gptq_release(&j.gptq);
 	elm__quant_plan_release(&j.plan);
 	elm__calib_release(&j.calib);
-	elm_gguf_close(j.gguf);
+	elm__walk_release(&j.walk);
+	if (j.model)
+		elm_model_close(j.model);
+	else
+		elm_gguf_close(j.gguf);
 	elm__arena_release(&j.arena);
 	return code;
 }
@@ -269,6 +353,7 @@ const cli_command cli_cmd_quantize = {
 	.arguments = arguments,
 	.groups = groups,
 	.settings_size = sizeof(settings),
+	.defaults = &defaults,
 	.prints_json = true,
 	.run = run,
 };

@@ -64,19 +64,37 @@ static elm_status take_sums(elm__calib *calib, elm_error *error)
 	return ELM_OK;
 }
 
-static elm_status take_products(elm__calib *calib, uint64_t memory, const char *beside,
+/* Where the products of input `index` begin, and where the next ones do. Shared ones are laid out
+ * for the widest layer. */
+static size_t place(const elm__calib *calib, size_t index, bool shared)
+{
+	size_t at = 0, layers = shared ? calib->layers : 1;
+
+	for (size_t i = 0; i < (shared ? index % ELM__INPUTS : index); i++) {
+		size_t most = 0, square;
+
+		for (size_t layer = 0; layer < layers; layer++) {
+			size_t cols = calib->inputs[layer * ELM__INPUTS + i].cols;
+
+			most = cols > most ? cols : most;
+		}
+		if (!elm__mul(most, most, &square) || !elm__add(at, square, &at))
+			return SIZE_MAX;
+	}
+	return at;
+}
+
+static elm_status take_products(elm__calib *calib, bool shared, uint64_t memory, const char *beside,
 				elm_error *error)
 {
-	size_t floats = 0, last = elm__calib_inputs(calib) - 1;
+	size_t inputs = elm__calib_inputs(calib) - 1, last = shared ? ELM__INPUTS - 1 : inputs - 1;
+	size_t cols = calib->inputs[last].cols, floats = place(calib, last, shared), square;
 	void *data = NULL;
 
-	for (size_t i = 0; i < last; i++) {
-		size_t cols = calib->inputs[i].cols, square;
-
-		if (!elm__mul(cols, cols, &square) || !elm__add(floats, square, &floats))
-			floats = SIZE_MAX;
-	}
-	if (!elm__mul(floats, sizeof(float), &calib->products_bytes))
+	for (size_t i = last; i < inputs; i += ELM__INPUTS) /* the widest of the last kind */
+		cols = calib->inputs[i].cols > cols ? calib->inputs[i].cols : cols;
+	if (!elm__mul(cols, cols, &square) || !elm__add(floats, square, &floats) ||
+	    !elm__mul(floats, sizeof(float), &calib->products_bytes))
 		return elm_error_set(error, ELM_ERR_LIMIT,
 				     "the Hessians of this model do not fit in the address space");
 	calib->spilled = calib->products_bytes > memory;
@@ -94,22 +112,22 @@ static elm_status take_products(elm__calib *calib, uint64_t memory, const char *
 				     "they go to a file",
 				     calib->products_bytes >> 20);
 	calib->products = data;
-	for (size_t i = 0, at = 0; i < last; i++) {
-		calib->inputs[i].products = calib->products + at;
-		at += calib->inputs[i].cols * calib->inputs[i].cols;
-	}
+	for (size_t i = 0; i < inputs; i++)
+		calib->inputs[i].products = calib->products + place(calib, i, shared);
 	return ELM_OK;
 }
 
 elm_status elm__calib_create(elm__calib *calib, const elm_gguf *model, const elm__hparams *hp,
-			     bool products, uint64_t memory, const char *beside, elm_error *error)
+			     elm__calib_products products, uint64_t memory, const char *beside,
+			     elm_error *error)
 {
 	elm_status status = elm__calib_init(calib, model, hp, error);
 
 	if (!status)
 		status = take_sums(calib, error);
 	if (!status && products)
-		status = take_products(calib, memory, beside, error);
+		status = take_products(calib, products == ELM__PRODUCTS_SHARED, memory, beside,
+				       error);
 	if (status)
 		elm__calib_release(calib);
 	return status;

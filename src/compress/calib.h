@@ -26,14 +26,20 @@ typedef struct elm__calib {
 	bool spilled;
 } elm__calib;
 
+typedef enum elm__calib_products {
+	ELM__PRODUCTS_NONE,
+	ELM__PRODUCTS_EACH,  /* of every input */
+	ELM__PRODUCTS_SHARED /* layers share the memory, for who looks at one after the other */
+} elm__calib_products;
+
 /*
- * All sums zero. `model` and `hp` must outlive it. With `products`, 4 x cols^2 bytes per input are
+ * All sums zero. `model` and `hp` must outlive it. With products, 4 x cols^2 bytes per input are
  * taken, in a file beside `beside` when that is more than `memory` bytes in all; the output has
  * none.
  */
 ELM_NODISCARD elm_status elm__calib_create(elm__calib *calib, const elm_gguf *model,
-					   const elm__hparams *hp, bool products, uint64_t memory,
-					   const char *beside, elm_error *error);
+					   const elm__hparams *hp, elm__calib_products products,
+					   uint64_t memory, const char *beside, elm_error *error);
 
 /*
  * From a file, which must suit the model: ELM_ERR_ARGUMENT names the tensor that does not. Its

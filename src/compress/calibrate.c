@@ -98,7 +98,8 @@ elm_status elm__calibrate(elm_model *model, const elm_token *tokens, size_t coun
 	status = elm__walk_init(&walk, model, tokens, count, &walk_options, error);
 	if (status)
 		return status;
-	status = elm__calib_create(&calib, model->gguf, &model->hparams, options->products,
+	status = elm__calib_create(&calib, model->gguf, &model->hparams,
+				   options->products ? ELM__PRODUCTS_EACH : ELM__PRODUCTS_NONE,
 				   walk_options.memory, options->output, error);
 	calib.window = walk.window;
 	calib.windows = walk.windows;

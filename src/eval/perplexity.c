@@ -72,12 +72,18 @@ elm_status elm__perplexity_next(elm__perplexity *p, elm_error *error)
 		if (status)
 			return status;
 		for (uint32_t i = 0; i < batch.rows; i++) {
+			const float *logits;
 			double nll;
 
 			if (!batch.logits[i])
 				continue;
-			nll = surprise(elm_session_logits(p->session, row++), vocabulary,
-				       p->buffer[first + i + 1]);
+			logits = elm_session_logits(p->session, row++);
+			if (p->each)
+				status = p->each(p->user, (uint32_t)scored, logits,
+						 p->buffer[first + i + 1], error);
+			if (status)
+				return status;
+			nll = surprise(logits, vocabulary, p->buffer[first + i + 1]);
 			sum += nll;
 			sum_squares += nll * nll;
 			scored++;

@@ -11,7 +11,14 @@
 
 #include <edgelm/session.h>
 
+/* Sees prediction `row` of a window (from 0): the logits, and the token that came. What is not
+ * ELM_OK ends the window. */
+typedef elm_status elm__prediction(void *user, uint32_t row, const float *logits, elm_token next,
+				   elm_error *error);
+
 typedef struct elm__perplexity {
+	elm__prediction *each; /* NULL, or set by the caller after init */
+	void *user;
 	uint32_t windows;	 /* in the text */
 	uint32_t done;		 /* computed so far */
 	uint64_t scored;	 /* tokens */

@@ -1,4 +1,5 @@
 #include "quant/encode.h"
+#include "quant/codes.h"
 #include "quant/fit.h"
 #include "quant/half.h"
 #include "quant/quant.h"
@@ -97,23 +98,6 @@ static void encode_line(float hi, const float *in, const float *importance, uint
 	elm__fit_codes(&levels, line, group.x, 32, codes);
 }
 
-static void pack_nibbles(const uint8_t codes[32], uint8_t qs[16])
-{
-	int i;
-
-	for (i = 0; i < 16; i++)
-		qs[i] = (uint8_t)((codes[i] & 15) | codes[i + 16] << 4);
-}
-
-static void pack_fifth_bits(const uint8_t codes[32], uint8_t qh[4])
-{
-	int i;
-
-	memset(qh, 0, 4);
-	for (i = 0; i < 32; i++)
-		qh[i >> 3] |= (uint8_t)(codes[i] >> 4 << (i & 7));
-}
-
 /* The importance of the weights from `index` on. */
 static const float *importance_at(const float *importance, size_t index)
 {
@@ -156,7 +140,7 @@ static void encode_q4_0(const float *in, const float *importance, void *blocks, 
 	for (i = 0; i < count; i++, block++) {
 		block->d = encode_scaled(&levels, in + 32 * i, importance_at(importance, 32 * i),
 					 codes);
-		pack_nibbles(codes, block->qs);
+		elm__codes_store(ELM_TYPE_Q4_0, codes, block);
 	}
 }
 
@@ -169,7 +153,7 @@ static void encode_q4_1(const float *in, const float *importance, void *blocks, 
 	for (i = 0; i < count; i++, block++) {
 		encode_line(15, in + 32 * i, importance_at(importance, 32 * i), &block->d,
 			    &block->m, codes);
-		pack_nibbles(codes, block->qs);
+		elm__codes_store(ELM_TYPE_Q4_1, codes, block);
 	}
 }
 
@@ -183,8 +167,7 @@ static void encode_q5_0(const float *in, const float *importance, void *blocks, 
 	for (i = 0; i < count; i++, block++) {
 		block->d = encode_scaled(&levels, in + 32 * i, importance_at(importance, 32 * i),
 					 codes);
-		pack_nibbles(codes, block->qs);
-		pack_fifth_bits(codes, block->qh);
+		elm__codes_store(ELM_TYPE_Q5_0, codes, block);
 	}
 }
 
@@ -197,8 +180,7 @@ static void encode_q5_1(const float *in, const float *importance, void *blocks, 
 	for (i = 0; i < count; i++, block++) {
 		encode_line(31, in + 32 * i, importance_at(importance, 32 * i), &block->d,
 			    &block->m, codes);
-		pack_nibbles(codes, block->qs);
-		pack_fifth_bits(codes, block->qh);
+		elm__codes_store(ELM_TYPE_Q5_1, codes, block);
 	}
 }
 
@@ -209,13 +191,14 @@ static void encode_q8_0(const float *in, const float *importance, void *blocks, 
 	elm__block_q8_0 *block = blocks;
 	uint8_t codes[32];
 	size_t i;
-	int k;
 
 	for (i = 0; i < count; i++, block++) {
 		block->d = encode_scaled(&levels, in + 32 * i, importance_at(importance, 32 * i),
 					 codes);
-		for (k = 0; k < 32; k++)
-			block->qs[k] = (int8_t)(block->d ? codes[k] - 127 : 0);
+		if (block->d)
+			elm__codes_store(ELM_TYPE_Q8_0, codes, block);
+		else
+			memset(block->qs, 0, sizeof(block->qs));
 	}
 }
 
@@ -230,7 +213,7 @@ static void encode_iq4_nl(const float *in, const float *importance, void *blocks
 	for (i = 0; i < count; i++, block++) {
 		block->d = encode_scaled(&levels, in + 32 * i, importance_at(importance, 32 * i),
 					 codes);
-		pack_nibbles(codes, block->qs);
+		elm__codes_store(ELM_TYPE_IQ4_NL, codes, block);
 	}
 }
 

@@ -7,6 +7,7 @@
  * the factor becomes the least-squares solution for all codes of the block. The round with the
  * least error wins.
  */
+#include "quant/codes.h"
 #include "quant/encode.h"
 #include "quant/fit.h"
 #include "quant/half.h"
@@ -175,37 +176,6 @@ static const float *importance_at(const float *importance, size_t block)
 	return importance ? importance + ELM__BLOCK_SUPER * block : NULL;
 }
 
-/* Two bits of each code from `shift` on, as Q2_K and Q3_K arrange them. */
-static void pack_pairs(const uint8_t codes[256], int shift, uint8_t qs[64])
-{
-	int i;
-
-	memset(qs, 0, 64);
-	for (i = 0; i < 256; i++)
-		qs[32 * (i >> 7) + (i & 31)] |=
-			(uint8_t)((codes[i] >> shift & 3) << 2 * (i >> 5 & 3));
-}
-
-/* Bit `bit` of each code, as masks of the 8 weights that are 32 apart. */
-static void pack_bits(const uint8_t codes[256], int bit, uint8_t out[32])
-{
-	int i;
-
-	memset(out, 0, 32);
-	for (i = 0; i < 256; i++)
-		out[i & 31] |= (uint8_t)((codes[i] >> bit & 1) << (i >> 5));
-}
-
-/* Four low bits of each code, as Q4_K and Q5_K arrange them. */
-static void pack_nibbles_k4(const uint8_t codes[256], uint8_t qs[128])
-{
-	int i;
-
-	memset(qs, 0, 128);
-	for (i = 0; i < 256; i++)
-		qs[32 * (i >> 6) + (i & 31)] |= (uint8_t)((codes[i] & 15) << 4 * (i >> 5 & 1));
-}
-
 static void pack_scales_k4(const plan *p, uint8_t scales[12])
 {
 	int j;
@@ -232,7 +202,7 @@ void elm__encode_q2_k(const float *in, const float *importance, void *blocks, si
 		block->dmin = p.dmin;
 		for (j = 0; j < 16; j++)
 			block->scales[j] = (uint8_t)(p.scale[j] | p.minimum[j] << 4);
-		pack_pairs(codes, 0, block->qs);
+		elm__codes_store(ELM_TYPE_Q2_K, codes, block);
 	}
 }
 
@@ -248,8 +218,7 @@ void elm__encode_q3_k(const float *in, const float *importance, void *blocks, si
 	for (i = 0; i < count; i++, block++) {
 		encode_block(&s, in + 256 * i, importance_at(importance, i), &p, codes);
 		block->d = p.d;
-		pack_pairs(codes, 0, block->qs);
-		pack_bits(codes, 2, block->hmask);
+		elm__codes_store(ELM_TYPE_Q3_K, codes, block);
 		memset(block->scales, 0, sizeof(block->scales));
 		for (j = 0; j < 16; j++) {
 			int code = p.scale[j] + 32;
@@ -273,7 +242,7 @@ void elm__encode_q4_k(const float *in, const float *importance, void *blocks, si
 		block->d = p.d;
 		block->dmin = p.dmin;
 		pack_scales_k4(&p, block->scales);
-		pack_nibbles_k4(codes, block->qs);
+		elm__codes_store(ELM_TYPE_Q4_K, codes, block);
 	}
 }
 
@@ -290,8 +259,7 @@ void elm__encode_q5_k(const float *in, const float *importance, void *blocks, si
 		block->d = p.d;
 		block->dmin = p.dmin;
 		pack_scales_k4(&p, block->scales);
-		pack_nibbles_k4(codes, block->qs);
-		pack_bits(codes, 4, block->qh);
+		elm__codes_store(ELM_TYPE_Q5_K, codes, block);
 	}
 }
 
@@ -310,11 +278,7 @@ void elm__encode_q6_k(const float *in, const float *importance, void *blocks, si
 		block->d = p.d;
 		for (j = 0; j < 16; j++)
 			block->scales[j] = (int8_t)p.scale[j];
-		memset(block->ql, 0, sizeof(block->ql));
-		for (j = 0; j < 256; j++)
-			block->ql[64 * (j >> 7) + (j & 63)] |=
-				(uint8_t)((codes[j] & 15) << 4 * (j >> 6 & 1));
-		pack_pairs(codes, 4, block->qh);
+		elm__codes_store(ELM_TYPE_Q6_K, codes, block);
 	}
 }
 
@@ -333,15 +297,12 @@ void elm__encode_iq4_xs(const float *in, const float *importance, void *blocks, 
 		block->d = p.d;
 		block->scales_h = 0;
 		memset(block->scales_l, 0, sizeof(block->scales_l));
-		memset(block->qs, 0, sizeof(block->qs));
 		for (j = 0; j < 8; j++) {
 			int code = p.scale[j] + 32;
 
 			block->scales_l[j >> 1] |= (uint8_t)((code & 15) << 4 * (j & 1));
 			block->scales_h |= (uint16_t)(code >> 4 << 2 * j);
 		}
-		for (j = 0; j < 256; j++)
-			block->qs[16 * (j >> 5) + (j & 15)] |=
-				(uint8_t)(codes[j] << 4 * (j >> 4 & 1));
+		elm__codes_store(ELM_TYPE_IQ4_XS, codes, block);
 	}
 }

@@ -25,6 +25,17 @@ elm__levels elm__levels_list(const int8_t list[16])
 	return levels;
 }
 
+float elm__fit_level(const elm__levels *levels, uint8_t code)
+{
+	float level = levels->lo;
+
+	if (!levels->listed)
+		return level + (float)code;
+	for (int i = 0; i < code && i < 15; i++)
+		level += levels->gap[i];
+	return level;
+}
+
 static float reciprocal(float scale)
 {
 	return fabsf(scale) > TINY ? 1 / scale : 0;

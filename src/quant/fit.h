@@ -31,6 +31,9 @@ static inline elm__levels elm__levels_integers(float lo, float hi)
 /* From 16 ascending levels. */
 elm__levels elm__levels_list(const int8_t list[16]);
 
+/* The level that a code stands for. */
+float elm__fit_level(const elm__levels *levels, uint8_t code);
+
 typedef struct elm__line {
 	float scale, offset;
 } elm__line;

@@ -62,7 +62,8 @@ void seeds_calib(void)
 	for (int i = 0; i < 4; i++) {
 		elm__calib calib;
 
-		if (elm__calib_create(&calib, model, &hp, i & 1, UINT64_MAX, "", NULL))
+		if (elm__calib_create(&calib, model, &hp, (elm__calib_products)(i & 1), UINT64_MAX,
+				      "", NULL))
 			seed_fail("no calibration");
 		fill(&calib, i & 2);
 		calib.windows = 2;

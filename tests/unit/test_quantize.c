@@ -190,7 +190,8 @@ static void importance_counts(void **state)
 	opened o;
 
 	open_tiny(&o, &tiny);
-	assert_int_equal(elm__calib_create(&calib, o.gguf, &o.hp, false, 0, "", NULL), ELM_OK);
+	assert_int_equal(elm__calib_create(&calib, o.gguf, &o.hp, ELM__PRODUCTS_NONE, 0, "", NULL),
+			 ELM_OK);
 	for (size_t i = 0; i < elm__calib_inputs(&calib); i++) {
 		calib.inputs[i].count = 1;
 		for (size_t k = 0; k < calib.inputs[i].cols; k++)
@@ -272,7 +273,8 @@ static void zeros(void **state)
 	opened o;
 
 	open_tiny(&o, &tiny);
-	assert_int_equal(elm__calib_create(&calib, o.gguf, &o.hp, false, 0, "", NULL), ELM_OK);
+	assert_int_equal(elm__calib_create(&calib, o.gguf, &o.hp, ELM__PRODUCTS_NONE, 0, "", NULL),
+			 ELM_OK);
 	for (size_t i = 0; i < elm__calib_inputs(&calib); i++)
 		calib.inputs[i].count = 1; /* and all squares 0 */
 	assert_int_equal(quantize(&o, "Q4_0", NULL, 0, &method, path, NULL), ELM_OK);
