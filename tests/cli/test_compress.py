@@ -5,9 +5,11 @@ usage: test_compress.py PATH-OF-EDGELM PATH-OF-MAKE_TINY_MODEL
 """
 
 import json
+import math
 import os
 import pathlib
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -141,6 +143,37 @@ class Quantize(Case):
         self.done("quantize", MODEL, rtn, "Q4_0", "--calib", calib, "--method", "rtn")
         self.assertEqual(pathlib.Path(plain).read_bytes(), pathlib.Path(rtn).read_bytes())
 
+    def test_feedback(self):
+        text, calib = self.path("text"), self.calibration("--hessian")
+        pathlib.Path(text).write_text(TEXT)
+        files = [self.path(str(i)) for i in range(4)]
+        self.done("quantize", MODEL, files[0], "Q4_0", "--calib", calib)
+        self.done("quantize", MODEL, files[1], "Q4_0", "--method", "gptq", "--calib", calib)
+        for path, threads in zip(files[2:], ("1", "2")):
+            self.done("quantize", MODEL, path, "Q4_0", "--method", "gptq", "-f", text, "-c", "64",
+                      "-t", threads)
+
+        def divergence(path):
+            report = self.done("eval", "kld", path, "--base", MODEL, "-f", text, "-c", "64", "--json",
+                               "--no-engine-cache")
+            return json.loads(report.stdout)["kl_divergence"]["value"]
+
+        figures = [divergence(path) for path in files[:3]]
+        self.assertLess(figures[1], 0.8 * figures[0])
+        self.assertLess(figures[2], 0.8 * figures[0])
+        # The first layer sees the same either way; the second, what the first has become.
+        self.assertNotEqual(*(pathlib.Path(path).read_bytes() for path in files[1:3]))
+        self.assertEqual(*(pathlib.Path(path).read_bytes() for path in files[2:]))
+        plain = self.calibration()
+        self.refused("has no Hessians", "quantize", MODEL, files[0], "Q4_0", "--method", "gptq",
+                     "--calib", plain)
+        self.refused("less than one window", "quantize", MODEL, files[0], "Q4_0", "--method", "gptq",
+                     input="short")
+        packed = self.path("q8")
+        self.done("quantize", MODEL, packed, "Q8_0")
+        self.refused("is quantised already", "quantize", packed, files[0], "Q4_0", "--method", "gptq",
+                     input=TEXT)
+
     def test_in_place_and_twice(self):
         out = self.path("model")
         self.done("quantize", MODEL, out, "Q8_0")
@@ -168,6 +201,64 @@ class Quantize(Case):
         self.assertEqual(result.returncode, 1, result)
         self.assertIn("cannot write", result.stderr)
         self.assertEqual(sorted(os.listdir(FOLDER)), before)
+
+
+class Divergence(Case):
+    def figures(self, *args, **kwargs):
+        result = self.done("eval", "kld", *args, "--json", "--no-engine-cache", **kwargs)
+        return json.loads(result.stdout)
+
+    def test_saved_and_from_a_model(self):
+        small, saved = self.path("small"), self.path("saved")
+        self.done("quantize", MODEL, small, "Q4_0")
+        result = self.done("eval", "kld", MODEL, "--save", saved, "-c", "64", "--no-engine-cache",
+                           input=TEXT)
+        self.assertRegex(result.stdout, r": \d+ windows of 64 tokens, perplexity [\d.]+\n$")
+        same = self.figures(MODEL, "--base", saved)
+        self.assertLess(same["kl_divergence"]["value"], 1e-4)
+        self.assertEqual(same["top1_agreement"]["value"], 1)
+        a = self.figures(small, "--base", saved)
+        b = self.figures(small, "--base", MODEL, "-c", "64", input=TEXT)
+        self.assertEqual(a["tokens_scored"], 31 * a["windows"])
+        self.assertEqual(a["tokens_scored"], b["tokens_scored"])
+        self.assertGreater(a["kl_divergence"]["value"], 10 * same["kl_divergence"]["value"])
+        for name in ("kl_divergence", "perplexity", "base_perplexity"):
+            self.assertAlmostEqual(a[name]["value"] / b[name]["value"], 1, 1)
+        ratio = a["perplexity"]["value"] / a["base_perplexity"]["value"]
+        self.assertAlmostEqual(math.log(ratio), a["ln_perplexity_ratio"]["value"], 9)
+        part = self.figures(small, "--base", saved, "--chunks", "2")
+        self.assertEqual(part["tokens_scored"], 62)
+        percentiles = list(part["kl_divergence_percentiles"].values())
+        self.assertEqual(percentiles, sorted(percentiles))
+        self.assertLessEqual(percentiles[-1], part["kl_divergence_max"])
+
+    def test_type_of_the_cache(self):
+        saved = self.path("saved")
+        self.done("eval", "kld", MODEL, "--save", saved, "-c", "64", "--kv-type", "f32",
+                  "--no-engine-cache", input=TEXT)
+        cost = self.figures(MODEL, "--base", saved, "--kv-type", "q8_0")["kl_divergence"]["value"]
+        self.assertGreater(cost, self.figures(MODEL, "--base", saved)["kl_divergence"]["value"])
+        self.assertLess(cost, 0.01)
+
+    def test_bad_input(self):
+        saved = self.path("saved")
+        self.refused("give either --base or --save", "eval", "kld", MODEL, code=2)
+        self.refused("No such file", "eval", "kld", MODEL, "--base", "/no/such/file")
+        self.refused("less than one window", "eval", "kld", MODEL, "--save", saved, input="short")
+        good = struct.pack("<8s3I4i", b"_logits_", 4, 288, 1, 1, 2, 3, 4) + bytes(2 * 292)
+        for sentence, data in (
+            ("tokens of a vocabulary of 288 take", good[:-1]),
+            ("tokens of a vocabulary of 288 take", good + b"x"),
+            ("1 windows of 3 tokens", good[:8] + struct.pack("<I", 3) + good[12:]),
+            ("but the file has", good[:16] + struct.pack("<I", 0xffffffff) + good[20:]),
+            ("token 1 is -2", good[:24] + struct.pack("<i", -2) + good[28:]),
+            ("only models of one vocabulary",
+             struct.pack("<8s3I4i", b"_logits_", 4, 9, 1, 1, 2, 3, 4) + bytes(2 * 14)),
+        ):
+            pathlib.Path(saved).write_bytes(data)
+            self.refused(sentence, "eval", "kld", MODEL, "--base", saved)
+        pathlib.Path(saved).write_bytes(good)
+        self.done("eval", "kld", MODEL, "--base", saved, "--no-engine-cache")
 
 
 if __name__ == "__main__":
