@@ -9,12 +9,13 @@
 #include "base/text.h"
 #include "cli/calibration.h"
 #include "cli/commands.h"
+#include "compress/awq.h"
 #include "compress/gptq.h"
 #include "cpu/cpu.h"
 #include "model/core.h"
 
-enum { METHOD_AUTO, METHOD_RTN, METHOD_IMATRIX, METHOD_GPTQ };
-static const char *const methods[] = { "auto", "rtn", "imatrix", "gptq", NULL };
+enum { METHOD_AUTO, METHOD_RTN, METHOD_IMATRIX, METHOD_AWQ, METHOD_GPTQ, METHOD_BOTH };
+static const char *const methods[] = { "auto", "rtn", "imatrix", "awq", "gptq", "awq-gptq", NULL };
 
 typedef struct settings {
 	const char *input, *output, *type, *calib;
@@ -37,8 +38,10 @@ static const cli_option arguments[] = {
 
 static const cli_option options[] = {
 	{ "method", 0, CLI_CHOICE(S, method), "METHOD",
-	  "how codes are found: rtn rounds to the nearest; imatrix weighs errors by --calib; gptq "
-	  "feeds errors back, with --file or a --calib that has Hessians; auto is imatrix where "
+	  "how codes are found: rtn rounds to the nearest; imatrix weighs errors by --calib; awq "
+	  "scales channels, gptq feeds errors back, awq-gptq does both, with --file or a --calib "
+	  "that has "
+	  "Hessians; auto is imatrix where "
 	  "there is a calibration",
 	  .choices = methods },
 	{ "calib", 0, CLI_FILE(S, calib), "FILE",
@@ -52,7 +55,7 @@ static const cli_option options[] = {
 
 static const cli_group groups[] = {
 	{ "Options", options, 0 },
-	{ "Text, for gptq", cli_calibration_options, offsetof(settings, text) },
+	{ "Text, for awq and gptq", cli_calibration_options, offsetof(settings, text) },
 	{ 0 },
 };
 static const settings defaults = { .text = CLI_CALIBRATION_DEFAULTS };
@@ -64,6 +67,7 @@ typedef struct job {
 	elm_model *model; /* for methods that compute, and then its file is `gguf` */
 	elm_gguf *gguf;
 	elm__walk walk;
+	elm__awq awq;
 	elm__gptq gptq;
 	elm__arena arena;
 	elm__hparams hp;
@@ -111,7 +115,7 @@ static elm_status open_model(job *j, elm_error *error)
 		if (j->model->weights.layers[i].q.interleave)
 			return elm_error_set(
 				error, ELM_ERR_UNSUPPORTED,
-				"%s is quantised already; gptq with a text begins with "
+				"%s is quantised already; awq and gptq with a text begin with "
 				"F32, F16 or BF16",
 				j->s->input);
 	j->gguf = j->model->gguf;
@@ -121,7 +125,7 @@ static elm_status open_model(job *j, elm_error *error)
 
 static bool walks(const settings *s)
 {
-	return s->method == METHOD_GPTQ && !s->calib;
+	return s->method >= METHOD_AWQ && !s->calib;
 }
 
 static elm_status make_plan(job *j, const elm__mix *mix, elm_error *error)
@@ -140,7 +144,8 @@ static elm_status make_plan(job *j, const elm__mix *mix, elm_error *error)
 		status = parse_rules(j, error);
 	if (!status && s->calib && s->method != METHOD_RTN)
 		status = elm__calib_load(&j->calib, s->calib, j->gguf, &j->hp, error);
-	if (!status && s->calib && s->method == METHOD_GPTQ && !j->calib.inputs[0].products)
+	if (!status && s->calib && s->method >= METHOD_AWQ &&
+	    (!j->calib.inputs[0].products || !j->calib.inputs[0].magnitude))
 		status = elm_error_set(error, ELM_ERR_ARGUMENT,
 				       "%s has no Hessians; make it with calibrate --hessian, or "
 				       "give --file",
@@ -192,10 +197,8 @@ static elm_status start_walk(job *j, elm_error *error)
 	if (!status)
 		status = elm__calib_create(&j->calib, j->gguf, &j->model->hparams,
 					   ELM__PRODUCTS_SHARED, how.memory, how.beside, error);
-	if (!status) {
-		j->gptq.walk = &j->walk;
-		j->gptq.pool = j->walk.pool;
-	}
+	if (!status)
+		j->awq.walk = j->gptq.walk = &j->walk;
 	return status;
 }
 
@@ -209,20 +212,24 @@ static elm_status start_pool(job *j, elm_error *error)
 
 static elm_status write_file(job *j, elm_error *error)
 {
-	const bool gptq = j->s->method == METHOD_GPTQ;
-	elm__method imatrix = { elm__imatrix_prepare, &j->calib };
-	elm__method feedback = { elm__gptq_prepare, &j->gptq };
+	/* In the order of `methods`; auto is rtn without a calibration. */
+	const elm__method all[] = {
+		{ elm__imatrix_prepare, &j->calib }, { NULL, NULL },
+		{ elm__imatrix_prepare, &j->calib }, { elm__awq_prepare, &j->awq },
+		{ elm__gptq_prepare, &j->gptq },     { elm__awq_prepare, &j->awq },
+	};
 	elm__quantize_options o = { .name = "rtn", .progress = watch, .user = j };
 	elm_status status = walks(j->s) ? start_walk(j, error) : start_pool(j, error);
 
 	if (status)
 		return status;
 	o.pool = j->pool ? j->pool : j->walk.pool;
-	j->gptq.pool = o.pool;
-	j->gptq.calib = &j->calib;
+	j->awq.feedback = j->s->method == METHOD_BOTH;
+	j->awq.pool = j->gptq.pool = o.pool;
+	j->awq.calib = j->gptq.calib = &j->calib;
 	if (j->calib.inputs) {
-		o.name = gptq ? "gptq" : "imatrix";
-		o.method = gptq ? &feedback : &imatrix;
+		o.name = j->s->method == METHOD_AUTO ? "imatrix" : methods[j->s->method];
+		o.method = &all[j->s->method];
 	}
 	j->interrupted = cli_interrupt_watch();
 	cli_progress_start(&j->progress, j->cli, "quantising");
@@ -322,6 +329,7 @@ static int run(cli_context *cli)
 		status = write_file(&j, &error);
 	code = status ? cli_fail_error(cli, &error) : print_report(&j);
 	elm__pool_free(j.pool);
+	elm__awq_release(&j.awq);
 	elm__gptq_release(&j.gptq);
 	elm__quant_plan_release(&j.plan);
 	elm__calib_release(&j.calib);

@@ -114,3 +114,11 @@ bool elm__inverse_factor(elm__pool *pool, const float *h, size_t n, double dampi
 	elm__pool_run(pool, invert_member, &j);
 	return true;
 }
+
+bool elm__inverse_factor_damped(elm__pool *pool, const float *h, size_t n, float *scratch, float *u)
+{
+	for (double damping = 0.01; damping < 1; damping *= 2)
+		if (elm__inverse_factor(pool, h, n, damping, scratch, u))
+			return true;
+	return false;
+}

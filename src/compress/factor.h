@@ -19,4 +19,9 @@
 bool elm__inverse_factor(elm__pool *pool, const float *h, size_t n, double damping, float *scratch,
 			 float *u);
 
+/* The same with as little damping as it takes: 1 %, then twice as much each time. False when less
+ * than 100 % does not do. */
+bool elm__inverse_factor_damped(elm__pool *pool, const float *h, size_t n, float *scratch,
+				float *u);
+
 #endif

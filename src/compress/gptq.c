@@ -200,15 +200,6 @@ static elm_status look(elm__gptq *g, elm__role role, elm_error *error)
 	return ELM_OK;
 }
 
-/* U for the input, with as little damping as it takes; NULL when none does. */
-static const float *factor(elm__gptq *g, const elm__channels *c)
-{
-	for (double damping = 0.01; damping < 1; damping *= 2)
-		if (elm__inverse_factor(g->pool, c->products, c->cols, damping, g->scratch, g->u))
-			return g->u;
-	return NULL;
-}
-
 static elm_status make_room(elm__gptq *g, size_t cols, elm_error *error)
 {
 	size_t floats;
@@ -305,8 +296,9 @@ static elm_status prepare_input(elm__gptq *g, const elm__quant_plan *plan, elm__
 
 	if (!status && c->products && c->count) {
 		status = make_room(g, c->cols, error);
-		if (!status)
-			u = factor(g, c);
+		if (!status &&
+		    elm__inverse_factor_damped(g->pool, c->products, c->cols, g->scratch, g->u))
+			u = g->u;
 	}
 	for (size_t i = 0; i < plan->count && !status; i++) {
 		elm__role other;
