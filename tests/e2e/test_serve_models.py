@@ -257,17 +257,18 @@ class Exchange(unittest.TestCase):
 class Ending(unittest.TestCase):
     def test_all_models_let_their_answers_end(self):
         SeveralModels.setUpClass()
-        server = ModelServer(SeveralModels.one, "--model", f"b={SeveralModels.two}")
-        connections = []
-        for model in ("one.gguf", "b"):
-            connections.append(server.raw())
-            connections[-1].sendall(request_bytes({**ENDLESS, "n_predict": 1000, "model": model}))
-            self.assertTrue(until(lambda: server.running(model) == 1))
-        server.terminate()
-        for connection in connections:
-            data = read_all(connection)
-            self.assertRegex(data[-3000:], b'"tokens_predicted":1000,')
-        self.assertEqual(server.end()[0], 0)
+        with ModelServer(SeveralModels.one, "--model", f"b={SeveralModels.two}", "--drain",
+                         "120") as server:
+            connections = []
+            for model in ("one.gguf", "b"):
+                connections.append(server.raw())
+                connections[-1].sendall(request_bytes({**ENDLESS, "n_predict": 8000,
+                                                       "model": model}))
+                self.assertTrue(until(lambda: server.running(model) == 1))
+            server.terminate()
+            for connection in connections:
+                self.assertRegex(read_all(connection)[-3000:], b'"tokens_predicted":8000,')
+            self.assertEqual(server.end()[0], 0)
 
 
 if __name__ == "__main__":
