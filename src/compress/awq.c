@@ -325,6 +325,7 @@ static elm_status scale_input(elm__awq *a, const elm__quant_plan *plan, elm__rol
 		s.scratch = memory + ((4 * cols + 15) & ~(size_t)15);
 		find_scales(&s, &from, memory, memory + cols, memory + 2 * cols, memory + 3 * cols);
 		apply(&s, &from, memory + 3 * cols);
+		memcpy(a->scales[role.input], memory + 3 * cols, cols * sizeof(float));
 		for (size_t i = 0; i < cols; i++)
 			s.importance[i] =
 				s.c->square[i] / (memory[3 * cols + i] * memory[3 * cols + i]);

@@ -174,6 +174,25 @@ class Quantize(Case):
         self.refused("is quantised already", "quantize", packed, files[0], "Q4_0", "--method", "gptq",
                      input=TEXT)
 
+    def test_scaled_channels(self):
+        calib, text = self.calibration("--hessian"), self.path("text")
+        pathlib.Path(text).write_text(TEXT)
+
+        def divergence(*options):
+            path = self.path("model")
+            self.done("quantize", MODEL, path, "Q4_0", *options)
+            report = self.done("eval", "kld", path, "--base", MODEL, "-f", text, "-c", "64", "--json",
+                               "--no-engine-cache")
+            return json.loads(report.stdout)["kl_divergence"]["value"]
+
+        rounded = divergence("--calib", calib)
+        both = divergence("--calib", calib, "--method", "awq-gptq")
+        self.assertLess(both, 0.8 * rounded)
+        for options in (["--calib", calib], ["-f", text, "-c", "64"]):
+            self.assertLess(divergence("--method", "awq", *options), 1.1 * rounded)
+        self.refused("has no Hessians", "quantize", MODEL, self.path("x"), "Q4_0", "--method", "awq",
+                     "--calib", self.calibration())
+
     def test_in_place_and_twice(self):
         out = self.path("model")
         self.done("quantize", MODEL, out, "Q8_0")
