@@ -2,11 +2,11 @@
  * all vector tiers, the vectors are NEON's. */
 #include "kernel/arm/arm.h"
 #include "kernel/arm/vec_neon.h"
-#include "kernel/x86/plain.h"
-#include "kernel/x86/vector.h"
+#include "kernel/simd/plain.h"
+#include "kernel/simd/vector.h"
 /* after vector.h, which it needs */
-#include "kernel/x86/attention.h"
-#include "kernel/x86/training.h"
+#include "kernel/simd/attention.h"
+#include "kernel/simd/training.h"
 
 static void dequantize(elm_type type, const void *blocks, float *out, size_t elements)
 {

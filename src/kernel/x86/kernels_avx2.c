@@ -4,10 +4,10 @@
 
 #define DEQUANTIZE elm__dequant_avx2
 #include "kernel/x86/matmul.h"
-#include "kernel/x86/vector.h"
+#include "kernel/simd/vector.h"
 /* after vector.h, which it needs */
-#include "kernel/x86/attention.h"
-#include "kernel/x86/training.h"
+#include "kernel/simd/attention.h"
+#include "kernel/simd/training.h"
 
 void elm__kernels_avx2(elm__kernels *table)
 {

@@ -4,7 +4,7 @@
 
 #define DEQUANTIZE elm__dequant_avx2
 #include "kernel/x86/matmul.h"
-#include "kernel/x86/vector.h"
+#include "kernel/simd/vector.h"
 
 void elm__kernels_avxvnni(elm__kernels *table)
 {

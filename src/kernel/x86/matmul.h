@@ -6,7 +6,7 @@
 #define ELM_KERNEL_X86_MATMUL_H
 
 #include "kernel/packed.h"
-#include "kernel/x86/plain.h"
+#include "kernel/simd/plain.h"
 #include "kernel/x86/products.h"
 
 static bool packs(elm_type type)

@@ -17,7 +17,7 @@
 #define ELM_KERNEL_X86_PRODUCTS_H
 
 #include "kernel/kernel.h"
-#include "kernel/x86/fetch.h"
+#include "kernel/simd/fetch.h"
 #include "kernel/x86/weights.h"
 
 #define MAGIC 0x1.8p23f

@@ -12,8 +12,8 @@
  * in transposed order, so that lanes are tokens, nothing is summed over lanes, and what turns the
  * cache into floats is done once and not for every MAX_ROWS rows.
  */
-#ifndef ELM_KERNEL_X86_ATTENTION_H
-#define ELM_KERNEL_X86_ATTENTION_H
+#ifndef ELM_KERNEL_SIMD_ATTENTION_H
+#define ELM_KERNEL_SIMD_ATTENTION_H
 
 #include "kernel/kv.h"
 #include "kernel/ref/ref.h"

@@ -7,8 +7,8 @@
  * cache while the strips of a pass by. Sums run over k in pieces of GEMM_DEPTH from its beginning,
  * whatever the other sizes are.
  */
-#ifndef ELM_KERNEL_X86_GEMM_H
-#define ELM_KERNEL_X86_GEMM_H
+#ifndef ELM_KERNEL_SIMD_GEMM_H
+#define ELM_KERNEL_SIMD_GEMM_H
 
 #include "kernel/kernel.h"
 

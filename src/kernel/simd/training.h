@@ -2,10 +2,10 @@
  * training.h: the operations that only training needs, for the vectors of one tier: include its
  * vec_*.h and vector.h first.
  */
-#ifndef ELM_KERNEL_X86_TRAINING_H
-#define ELM_KERNEL_X86_TRAINING_H
+#ifndef ELM_KERNEL_SIMD_TRAINING_H
+#define ELM_KERNEL_SIMD_TRAINING_H
 
-#include "kernel/x86/gemm.h"
+#include "kernel/simd/gemm.h"
 
 static float dot(const float *x, const float *y, size_t n)
 {

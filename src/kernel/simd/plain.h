@@ -7,14 +7,14 @@
  * the first-level cache, and multiplied with all inputs; the register tile is ROWS x INPUTS dot
  * products along the columns.
  */
-#ifndef ELM_KERNEL_X86_PLAIN_H
-#define ELM_KERNEL_X86_PLAIN_H
+#ifndef ELM_KERNEL_SIMD_PLAIN_H
+#define ELM_KERNEL_SIMD_PLAIN_H
 
 #include <string.h>
 
 #include "kernel/dequant.h"
 #include "kernel/kernel.h"
-#include "kernel/x86/fetch.h"
+#include "kernel/simd/fetch.h"
 #include "quant/half.h"
 
 enum {

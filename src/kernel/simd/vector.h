@@ -2,8 +2,8 @@
  * vector.h: element-wise operations, normalisation, rotation, rounding of inputs, the KV cache and
  * sampling, for the vectors of one tier (include its vec_*.h first).
  */
-#ifndef ELM_KERNEL_X86_VECTOR_H
-#define ELM_KERNEL_X86_VECTOR_H
+#ifndef ELM_KERNEL_SIMD_VECTOR_H
+#define ELM_KERNEL_SIMD_VECTOR_H
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,6 @@
-/* fetch.h: a stream of weights kept in flight between memory and its use. Shared with ARM, like
- * plain.h, vector.h and attention.h: nothing in them is of x86 alone. */
-#ifndef ELM_KERNEL_X86_FETCH_H
-#define ELM_KERNEL_X86_FETCH_H
+/* fetch.h: a stream of weights kept in flight between memory and its use. */
+#ifndef ELM_KERNEL_SIMD_FETCH_H
+#define ELM_KERNEL_SIMD_FETCH_H
 
 #include <stddef.h>
 #include <stdint.h>
