@@ -3,8 +3,8 @@
 #include "kernel/x86/x86.h"
 
 #define DEQUANTIZE elm__dequant_avx2
-#include "kernel/x86/matmul.h"
 #include "kernel/simd/vector.h"
+#include "kernel/x86/matmul.h"
 
 void elm__kernels_avxvnni(elm__kernels *table)
 {

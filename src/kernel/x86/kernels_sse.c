@@ -3,8 +3,8 @@
 #include "kernel/x86/x86.h"
 
 #define DEQUANTIZE elm__dequant_ref
-#include "kernel/x86/matmul.h"
 #include "kernel/simd/vector.h"
+#include "kernel/x86/matmul.h"
 /* after vector.h, which it needs */
 #include "kernel/simd/attention.h"
 #include "kernel/simd/training.h"
