@@ -2,6 +2,8 @@
 #ifndef ELM_TELEMETRY_INTERNAL_H
 #define ELM_TELEMETRY_INTERNAL_H
 
+#include <edgelm/status.h>
+
 #include "telemetry/telemetry.h"
 
 enum { SYS_PATH = 256, SYS_TEXT = 128 };
@@ -13,6 +15,9 @@ typedef enum sys_result {
 	SYS_DENIED, /* we may not read it */
 	SYS_FAILED  /* it cannot be read now, or holds something else */
 } sys_result;
+
+/* Writes a path; one that is too long becomes empty, which no file is called. */
+void elm__sys_path(char *out, size_t size, const char *format, ...) ELM_PRINTF(3, 4);
 
 /* The first line of a file below `root`, without its end. */
 sys_result elm__sys_line(const char *root, const char *path, char *out, size_t size);

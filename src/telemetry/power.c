@@ -32,7 +32,7 @@ static void find_iio_rails(const char *root, const char *folder, sensor_list *li
 		char file[SYS_PATH + 32], name[SYS_TEXT];
 		sensor *added;
 
-		snprintf(file, sizeof(file), "%s/rail_name_%d", folder, i);
+		elm__sys_path(file, sizeof(file), "%s/rail_name_%d", folder, i);
 		if (elm__sys_line(root, file, name, sizeof(name)) || !name[0])
 			continue;
 		snprintf(file, sizeof(file), "in_power%d_input", i);
@@ -49,7 +49,7 @@ static void find_hwmon_rails(const char *root, const char *folder, sensor_list *
 		sensor *added;
 		int length;
 
-		snprintf(file, sizeof(file), "%s/in%d_label", folder, i);
+		elm__sys_path(file, sizeof(file), "%s/in%d_label", folder, i);
 		if (elm__sys_line(root, file, name, sizeof(name)) || !name[0])
 			continue;
 		snprintf(file, sizeof(file), "in%d_input", i);
@@ -78,7 +78,7 @@ static void each_chip(const char *root, const char *driver, const char *below, c
 		char folder[SYS_PATH + 16];
 		size_t found;
 
-		snprintf(folder, sizeof(folder), "%s%s", chips[i], below);
+		elm__sys_path(folder, sizeof(folder), "%s%s", chips[i], below);
 		found = elm__sys_list(root, folder, prefix, folders, CHIPS);
 		for (size_t j = 0; j < found; j++)
 			find(root, folders[j], list);
@@ -93,14 +93,14 @@ static void find_domain(const char *root, const char *folder, sensor_list *list)
 	int64_t range = 0;
 	sensor *added;
 
-	snprintf(file, sizeof(file), "%s/name", folder);
+	elm__sys_path(file, sizeof(file), "%s/name", folder);
 	if (elm__sys_line(root, file, name, sizeof(name)) || !name[0])
 		return;
 	added = elm__sensor_add(list, name, folder, "energy_uj");
 	if (!added)
 		return;
 	added->kind = SENSOR_ENERGY;
-	snprintf(file, sizeof(file), "%s/max_energy_range_uj", folder);
+	elm__sys_path(file, sizeof(file), "%s/max_energy_range_uj", folder);
 	if (!elm__sys_number(root, file, &range) && range > 0)
 		added->range = range;
 	if (!strcmp(name, "psys"))
@@ -125,7 +125,7 @@ static void find_powers(const char *root, const char *chip, sensor_list *list)
 	char files[4 * ELM__DEVICE_SENSORS][SYS_PATH], path[SYS_PATH + 8], chip_name[SYS_TEXT];
 	size_t count = elm__sys_list(root, chip, "power", files, 4 * ELM__DEVICE_SENSORS);
 
-	snprintf(path, sizeof(path), "%s/name", chip);
+	elm__sys_path(path, sizeof(path), "%s/name", chip);
 	(void)elm__sys_line(root, path, chip_name, sizeof(chip_name));
 	for (size_t i = 0; i < count; i++) {
 		const char *file = strrchr(files[i], '/') + 1, *rest = strchr(file, '_');

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,18 @@ static bool join(char *out, size_t size, const char *root, const char *path)
 	int length = snprintf(out, size, "%s%s", root, path);
 
 	return length >= 0 && (size_t)length < size;
+}
+
+void elm__sys_path(char *out, size_t size, const char *format, ...)
+{
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(out, size, format, arguments);
+	va_end(arguments);
+	if (length < 0 || (size_t)length >= size)
+		out[0] = 0;
 }
 
 sys_result elm__sys_line(const char *root, const char *path, char *out, size_t size)

@@ -27,7 +27,7 @@ static void find_zones(const char *root, sensor_list *list)
 	for (size_t i = 0; i < count; i++) {
 		char file[SYS_PATH + 8], type[SYS_TEXT];
 
-		snprintf(file, sizeof(file), "%s/type", zones[i]);
+		elm__sys_path(file, sizeof(file), "%s/type", zones[i]);
 		if (elm__sys_line(root, file, type, sizeof(type)) || !type[0])
 			snprintf(type, sizeof(type), "%s", strrchr(zones[i], '/') + 1);
 		if (strcmp(type, no_sensor) != 0)
@@ -41,7 +41,7 @@ static void find_inputs(const char *root, const char *chip, sensor_list *list)
 	char inputs[4 * ELM__DEVICE_SENSORS][SYS_PATH], file[SYS_PATH + 8], chip_name[SYS_TEXT];
 	size_t count = elm__sys_list(root, chip, "temp", inputs, 4 * ELM__DEVICE_SENSORS);
 
-	snprintf(file, sizeof(file), "%s/name", chip);
+	elm__sys_path(file, sizeof(file), "%s/name", chip);
 	(void)elm__sys_line(root, file, chip_name, sizeof(chip_name));
 	for (size_t i = 0; i < count; i++) {
 		const char *input = strrchr(inputs[i], '/') + 1, *rest = strchr(input, '_');
@@ -49,7 +49,8 @@ static void find_inputs(const char *root, const char *chip, sensor_list *list)
 
 		if (!rest || strcmp(rest, "_input") != 0)
 			continue;
-		snprintf(file, sizeof(file), "%s/%.*s_label", chip, (int)(rest - input), input);
+		elm__sys_path(file, sizeof(file), "%s/%.*s_label", chip, (int)(rest - input),
+			      input);
 		if (elm__sys_line(root, file, label, sizeof(label)) || !label[0])
 			snprintf(label, sizeof(label), "%.*s", (int)(rest - input), input);
 		snprintf(name, sizeof(name), "%s %s", chip_name, label);
