@@ -22,7 +22,7 @@ TEXT = "the quick brown fox jumps over the lazy dog. " * 60
 
 def edgelm(*args, **kwargs):
     return subprocess.run(
-        [EDGELM, *args], capture_output=True, text=True, timeout=60, check=False, **kwargs
+        [EDGELM, *args], capture_output=True, text=True, timeout=150, check=False, **kwargs
     )
 
 
