@@ -97,6 +97,8 @@ void demo_pick_message(demo *d, char out[DEMO_VALUE]); /* "dinner is ready" */
 void demo_pick_title(demo *d, char out[DEMO_VALUE]);   /* "Blue Lantern" */
 void demo_pick_label(demo *d, char out[DEMO_VALUE]);   /* "pasta" */
 void demo_pick_time(demo *d, char out[DEMO_VALUE]);    /* "7:45" */
+void demo_pick_device(demo *d, char out[DEMO_VALUE]);  /* "coffee machine" */
+void demo_pick_door(demo *d, char out[DEMO_VALUE]);    /* "front door" */
 /* Words that mean nothing. */
 void demo_pick_gibberish(demo *d, char *out, size_t room);
 /* A number from low to high. One in five is held out: those whose digits add up to 3, 8, 13, 18. */

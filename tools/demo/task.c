@@ -156,13 +156,6 @@ static void make_temperature(demo *d, demo_action *a)
 
 static void make_lock(demo *d, demo_action *a)
 {
-	static const demo_list doors = {
-		{ "front door", "back door", "garage door", "garden gate", "side door",
-		  "cellar door", "shed door", "patio door", "main gate", "gate", "office door",
-		  "balcony door", NULL },
-		{ "terrace door", "barn door", "driveway gate", "loft hatch", "kitchen door",
-		  NULL },
-	};
 	static const demo_list shut = {
 		{ "lock the <door>", "lock up the <door>", "make sure the <door> is locked",
 		  "is the <door> locked? if not, lock it", "the <door> should be locked",
@@ -185,7 +178,7 @@ static void make_lock(demo *d, demo_action *a)
 	bool locked = demo_chance(d, 0.5);
 	char *door = add_slot(a, "door");
 
-	demo_append(door, DEMO_VALUE, "%s", demo_pick(d, &doors));
+	demo_pick_door(d, door);
 	a->kind = "lock";
 	a->pattern = demo_pick(d, locked ? &shut : &open);
 	demo_call(a->call, DEMO_TEXT, "lock_door", "door", 's', door, "locked", 'b', locked, NULL);
@@ -324,13 +317,6 @@ static void make_music(demo *d, demo_action *a)
 
 static void make_device(demo *d, demo_action *a)
 {
-	static const demo_list devices = {
-		{ "fan", "heater", "humidifier", "tv", "radio", "kettle", "coffee machine",
-		  "air purifier", "washing machine", "dryer", "dishwasher", "speaker", "printer",
-		  "pump", "sprinkler", "toaster", "projector", "charger", NULL },
-		{ "dehumidifier", "space heater", "rice cooker", "fountain", "air conditioner",
-		  "aquarium pump", NULL },
-	};
 	static const demo_list on = {
 		{ "[turn|switch|put] on the <device> in <in>",
 		  "[turn|switch|put] the <device> in <in> on", "start the <device> in <in>",
@@ -355,7 +341,7 @@ static void make_device(demo *d, demo_action *a)
 	char *device = add_slot(a, "device");
 	const char *room;
 
-	demo_append(device, DEMO_VALUE, "%s", demo_pick(d, &devices));
+	demo_pick_device(d, device);
 	room = add_room(d, a);
 	a->kind = "device";
 	a->pattern = demo_pick(d, state ? &on : &off);

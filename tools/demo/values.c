@@ -45,6 +45,102 @@ static void invent(demo *d, char out[DEMO_VALUE])
 	}
 }
 
+/* Any word. As values are made of them, nothing but the place in a request tells what to copy. */
+static const char *any_word(demo *d)
+{
+	static const char *const words[] = {
+		"amber",   "anchor",  "ancient", "arrow",    "autumn",	"badge",  "bag",
+		"ball",	   "bank",    "basket",	 "bath",     "beach",	"bear",	  "bed",
+		"bee",	   "bell",    "belt",	 "berry",    "bicycle", "bird",	  "blade",
+		"block",   "blossom", "board",	 "bone",     "bonnet",	"border", "bottle",
+		"bowl",	   "box",     "brave",	 "brick",    "bridge",	"bright", "broad",
+		"broom",   "brush",   "bucket",	 "bullet",   "bush",	"butter", "button",
+		"cabin",   "cable",   "cage",	 "calm",     "candy",	"canyon", "card",
+		"cart",	   "castle",  "cat",	 "cave",     "chain",	"chalk",  "cherry",
+		"chest",   "child",   "church",	 "circle",   "clever",	"cliff",  "clock",
+		"cloth",   "cloud",   "clover",	 "coast",    "coat",	"coin",	  "collar",
+		"comet",   "cork",    "corn",	 "cosy",     "cotton",	"couch",  "cow",
+		"crane",   "cream",   "crisp",	 "crown",    "cup",	"curly",  "curtain",
+		"dance",   "dark",    "deep",	 "desert",   "diamond", "dinner", "dish",
+		"doll",	   "dolphin", "donkey",	 "dragon",   "drawer",	"dress",  "drum",
+		"duck",	   "dust",    "eagle",	 "early",    "earth",	"easel",  "elbow",
+		"elm",	   "empty",   "engine",	 "envelope", "faint",	"falcon", "fancy",
+		"farm",	   "fast",    "feather", "fence",    "field",	"fierce", "finger",
+		"flag",	   "flame",   "flower",	 "flute",    "forest",	"fork",	  "fox",
+		"frame",   "fresh",   "frog",	 "frost",    "fruit",	"galaxy", "gate",
+		"gentle",  "ghost",   "giant",	 "ginger",   "glass",	"globe",  "glove",
+		"goat",	   "gold",    "grand",	 "grape",    "grass",	"gravel", "grey",
+		"guest",   "hammer",  "happy",	 "hat",	     "hawk",	"hazel",  "heart",
+		"heavy",   "hill",    "hive",	 "honest",   "honey",	"hook",	  "horn",
+		"horse",   "humble",  "ice",	 "icy",	     "ink",	"iron",	  "ivory",
+		"jacket",  "jar",     "jelly",	 "jewel",    "jolly",	"jungle", "kettle",
+		"kind",	   "king",    "kite",	 "knot",     "ladder",	"lake",	  "lamb",
+		"large",   "lazy",    "leaf",	 "leather",  "letter",	"light",  "lily",
+		"lion",	   "little",  "lock",	 "log",	     "long",	"loud",	  "lucky",
+		"magnet",  "mango",   "map",	 "maple",    "marble",	"market", "mask",
+		"mast",	   "meal",    "melon",	 "metal",    "mild",	"mint",	  "modern",
+		"monkey",  "moss",    "motor",	 "mountain", "mouse",	"mud",	  "nail",
+		"narrow",  "neat",    "nest",	 "net",	     "night",	"noble",  "north",
+		"nurse",   "nut",     "oak",	 "oasis",    "ocean",	"odd",	  "olive",
+		"onion",   "orange",  "orchid",	 "otter",    "owl",	"pad",	  "palace",
+		"pale",	   "panda",   "panel",	 "paper",    "parade",	"park",	  "peach",
+		"pearl",   "pebble",  "pencil",	 "pepper",   "petal",	"picnic", "pillow",
+		"pilot",   "pine",    "pirate",	 "plain",    "plate",	"plum",	  "pocket",
+		"polite",  "pond",    "pony",	 "poppy",    "potato",	"prince", "proud",
+		"pure",	   "puzzle",  "quick",	 "quiet",    "quilt",	"rabbit", "raft",
+		"rail",	   "rain",    "ranch",	 "rapid",    "rare",	"raven",  "ribbon",
+		"rich",	   "ring",    "river",	 "robin",    "rocket",	"roof",	  "root",
+		"rope",	   "rose",    "rough",	 "round",    "royal",	"rug",	  "rusty",
+		"saddle",  "sail",    "salt",	 "sand",     "satin",	"scarf",  "school",
+		"sea",	   "seal",    "seed",	 "shade",    "shadow",	"sharp",  "sheep",
+		"shell",   "shield",  "shiny",	 "ship",     "shirt",	"short",  "shy",
+		"silk",	   "silly",   "silver",	 "simple",   "skate",	"slate",  "slow",
+		"smoke",   "smooth",  "snail",	 "snake",    "soap",	"sock",	  "soft",
+		"soil",	   "solid",   "song",	 "sour",     "spark",	"spear",  "spider",
+		"spoon",   "spring",  "star",	 "steep",    "still",	"stone",  "storm",
+		"strange", "straw",   "stream",	 "street",   "strong",	"sugar",  "summer",
+		"sun",	   "sunny",   "swan",	 "sweet",    "swift",	"sword",  "tail",
+		"tall",	   "tame",    "tent",	 "thick",    "thin",	"thread", "tiger",
+		"timber",  "tiny",    "toad",	 "tomato",   "torch",	"tower",  "toy",
+		"trail",   "tree",    "trumpet", "tulip",    "tunnel",	"turtle", "twig",
+		"valley",  "vase",    "velvet",	 "village",  "violet",	"violin", "wagon",
+		"walnut",  "wand",    "warm",	 "wave",     "wax",	"whale",  "wheat",
+		"wheel",   "whistle", "wide",	 "willow",   "window",	"wing",	  "winter",
+		"wise",	   "wolf",    "wood",	 "wool",     "yard",	"yarn",	  "young",
+		"zebra",   NULL
+	};
+
+	return demo_choose(d, words);
+}
+
+/* A value that no list has: one or two words, common or invented. Not for held-out samples. */
+static void make_novel(demo *d, char out[DEMO_VALUE])
+{
+	size_t count = 1 + demo_chance(d, 0.3);
+
+	out[0] = '\0';
+	for (size_t i = 0; i < count; i++) {
+		char word[DEMO_VALUE];
+
+		if (demo_chance(d, 0.5))
+			demo_append(out, DEMO_VALUE, "%s%s", i ? " " : "", any_word(d));
+		else {
+			invent(d, word);
+			demo_append(out, DEMO_VALUE, "%s%s", i ? " " : "", word);
+		}
+	}
+}
+
+/* An item of a list or, where that is allowed and no less often, something novel. */
+static void pick_open(demo *d, const demo_list *list, double novel, char out[DEMO_VALUE])
+{
+	if (!d->held && demo_chance(d, novel))
+		make_novel(d, out);
+	else
+		set(d, out, demo_pick(d, list));
+	lower(d, out);
+}
+
 void demo_pick_gibberish(demo *d, char *out, size_t room)
 {
 	size_t words = 2 + demo_below(d, 6);
@@ -82,13 +178,17 @@ static const demo_list people = {
 
 void demo_pick_person(demo *d, char out[DEMO_VALUE])
 {
-	if (!d->held && demo_chance(d, 0.5)) {
+	bool novel = !d->held && demo_chance(d, 0.6);
+
+	if (novel && demo_chance(d, 0.3))
+		set(d, out, any_word(d));
+	else if (novel)
 		invent(d, out);
-		out[0] = (char)toupper((unsigned char)out[0]);
-		lower(d, out);
-	} else {
+	else
 		set(d, out, demo_pick(d, &people));
-	}
+	if (novel)
+		out[0] = (char)toupper((unsigned char)out[0]);
+	lower(d, out);
 }
 
 /* ---- rooms ---- */
@@ -113,23 +213,23 @@ static const demo_list sides = {
 void demo_pick_room(demo *d, demo_room *out)
 {
 	double kind = elm__random_unit(&d->random);
-	char word[DEMO_VALUE];
+	char first[DEMO_VALUE], second[DEMO_VALUE];
 
 	out->name[0] = out->spoken[0] = '\0';
+	pick_open(d, &places, 0.5, second);
 	if (kind < 0.12) {
-		demo_pick_person(d, word);
-		demo_append(out->name, DEMO_VALUE, "%s's %s", word, demo_pick(d, &places));
+		demo_pick_person(d, first);
+		demo_append(out->name, DEMO_VALUE, "%s's %s", first, second);
 		demo_append(out->spoken, DEMO_VALUE, "%s", out->name);
 		return;
 	}
-	if (kind < 0.22) {
-		demo_append(out->name, DEMO_VALUE, "%s %s", demo_pick(d, &sides),
-			    demo_pick(d, &places));
-	} else if (kind < 0.37 && !d->held) {
-		invent(d, word);
-		demo_append(out->name, DEMO_VALUE, demo_chance(d, 0.3) ? "%s room" : "%s", word);
+	if (kind < 0.25) {
+		pick_open(d, &sides, 0.4, first);
+		demo_append(out->name, DEMO_VALUE, "%s %s", first, second);
+	} else if (kind < 0.35 && !d->held) {
+		demo_append(out->name, DEMO_VALUE, "%s room", any_word(d));
 	} else {
-		demo_append(out->name, DEMO_VALUE, "%s", demo_pick(d, &places));
+		demo_append(out->name, DEMO_VALUE, "%s", second);
 	}
 	lower(d, out->name);
 	demo_append(out->spoken, DEMO_VALUE, "the %s", out->name);
@@ -172,25 +272,20 @@ static const demo_list deeds = {
 
 void demo_pick_task(demo *d, char out[DEMO_VALUE])
 {
-	char word[DEMO_VALUE];
-	const char *object = demo_pick(d, &objects);
+	char deed[DEMO_VALUE], object[DEMO_VALUE];
 
+	pick_open(d, &deeds, 0.2, deed);
+	pick_open(d, &objects, 0.6, object);
 	out[0] = '\0';
-	if (!d->held && demo_chance(d, 0.35)) {
-		invent(d, word);
-		object = word;
-	}
 	if (demo_chance(d, 0.12)) {
-		char person[DEMO_VALUE];
-
-		demo_pick_person(d, person);
+		demo_pick_person(d, object);
 		demo_append(out, DEMO_VALUE, "%s %s",
 			    d->held		? "visit" :
 			    demo_chance(d, 0.5) ? "call" :
 						  "meet",
-			    person);
+			    object);
 	} else {
-		demo_append(out, DEMO_VALUE, "%s the %s", demo_pick(d, &deeds), object);
+		demo_append(out, DEMO_VALUE, "%s the %s", deed, object);
 	}
 	lower(d, out);
 }
@@ -207,12 +302,7 @@ void demo_pick_thing(demo *d, char out[DEMO_VALUE])
 		  "paint roller", "extension cord", "snow shovel", "tennis racket", NULL },
 	};
 
-	if (!d->held && demo_chance(d, 0.25)) {
-		invent(d, out);
-		lower(d, out);
-	} else {
-		set(d, out, demo_pick(d, &kinds));
-	}
+	pick_open(d, &kinds, 0.5, out);
 }
 
 void demo_pick_message(demo *d, char out[DEMO_VALUE])
@@ -229,24 +319,28 @@ void demo_pick_message(demo *d, char out[DEMO_VALUE])
 		  "I missed the train", "the oven is broken", "we are at the station",
 		  "the shop is closed", NULL },
 	};
-	char word[DEMO_VALUE];
+	double kind = elm__random_unit(&d->random);
+	char first[DEMO_VALUE], second[DEMO_VALUE];
 
-	if (demo_chance(d, 0.45)) {
-		const char *const *list = d->held ? objects.held : objects.train;
-
-		if (!d->held && demo_chance(d, 0.5))
-			invent(d, word);
-		else
-			set(d, word, demo_choose(d, list));
-		out[0] = '\0';
-		demo_append(out, DEMO_VALUE, "the %s %s", word,
+	out[0] = '\0';
+	if (kind < 0.35) {
+		pick_open(d, &objects, 0.6, first);
+		demo_append(out, DEMO_VALUE, "the %s %s", first,
 			    demo_choose(d, (const char *const[]){ "is ready", "is broken",
 								  "is gone", "is here", "can wait",
 								  "is in the car", NULL }));
-		lower(d, out);
+	} else if (kind < 0.7 && !d->held) {
+		make_novel(d, first);
+		make_novel(d, second);
+		demo_append(out, DEMO_VALUE,
+			    demo_choose(d, (const char *const[]){ "the %s has %s", "we %s the %s",
+								  "I %s %s", "%s is on the %s",
+								  "the %s are %s", NULL }),
+			    first, second);
 	} else {
 		set(d, out, demo_pick(d, &events));
 	}
+	lower(d, out);
 }
 
 void demo_pick_title(demo *d, char out[DEMO_VALUE])
@@ -262,18 +356,17 @@ void demo_pick_title(demo *d, char out[DEMO_VALUE])
 		  "Letters", "Shadows", "Road", "Bird", "Dreams", "Stone", "Waltz", "Fire", NULL },
 		{ "Harbour", "Thunder", "Meadow", "Island", "Mirrors", NULL },
 	};
-	char word[DEMO_VALUE];
+	char word[DEMO_VALUE], next[DEMO_VALUE];
 
+	pick_open(d, &first, 0.6, word);
+	pick_open(d, &last, 0.5, next);
+	word[0] = (char)toupper((unsigned char)word[0]);
+	next[0] = (char)toupper((unsigned char)next[0]);
 	out[0] = '\0';
-	if (!d->held && demo_chance(d, 0.4)) {
-		invent(d, word);
-		word[0] = (char)toupper((unsigned char)word[0]);
+	if (!d->held && demo_chance(d, 0.2))
 		demo_append(out, DEMO_VALUE, "%s", word);
-		if (demo_chance(d, 0.5))
-			demo_append(out, DEMO_VALUE, " %s", demo_pick(d, &last));
-	} else {
-		demo_append(out, DEMO_VALUE, "%s %s", demo_pick(d, &first), demo_pick(d, &last));
-	}
+	else
+		demo_append(out, DEMO_VALUE, "%s %s", word, next);
 	lower(d, out);
 }
 
@@ -287,11 +380,42 @@ void demo_pick_label(demo *d, char out[DEMO_VALUE])
 		  "reading", NULL },
 	};
 
-	if (!d->held && demo_chance(d, 0.3)) {
-		invent(d, out);
-		lower(d, out);
+	pick_open(d, &labels, 0.6, out);
+}
+
+void demo_pick_device(demo *d, char out[DEMO_VALUE])
+{
+	static const demo_list devices = {
+		{ "fan", "heater", "humidifier", "tv", "radio", "kettle", "coffee machine",
+		  "air purifier", "washing machine", "dryer", "dishwasher", "speaker", "printer",
+		  "pump", "sprinkler", "toaster", "projector", "charger", NULL },
+		{ "dehumidifier", "space heater", "rice cooker", "fountain", "air conditioner",
+		  "aquarium pump", NULL },
+	};
+
+	pick_open(d, &devices, 0.45, out);
+	if (!d->held && demo_chance(d, 0.15)) {
+		set(d, out, any_word(d));
+		demo_append(out, DEMO_VALUE, " %s", demo_pick(d, &devices));
+	}
+}
+
+void demo_pick_door(demo *d, char out[DEMO_VALUE])
+{
+	static const demo_list doors = {
+		{ "front door", "back door", "garage door", "garden gate", "side door",
+		  "cellar door", "shed door", "patio door", "main gate", "gate", "office door",
+		  "balcony door", NULL },
+		{ "terrace door", "barn door", "driveway gate", "loft hatch", "kitchen door",
+		  NULL },
+	};
+
+	if (!d->held && demo_chance(d, 0.6)) {
+		make_novel(d, out);
+		if (demo_chance(d, 0.8))
+			demo_append(out, DEMO_VALUE, demo_chance(d, 0.6) ? " door" : " gate");
 	} else {
-		set(d, out, demo_pick(d, &labels));
+		set(d, out, demo_pick(d, &doors));
 	}
 }
 
