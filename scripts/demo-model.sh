@@ -9,7 +9,7 @@ program=$build/src/cli/edgelm
 here=$(dirname "$0")/..
 
 # Steps of the stages of training.
-copying=600 first=@FIRST@ last=@LAST@
+copying=600 first=4000 last=1200
 
 say() { printf '\n== %s\n' "$1"; }
 
@@ -28,19 +28,24 @@ train() {
 	steps=$1 output=$folder/$2
 	shift 2
 	[ ! -e "$output" ] || return 0
-	"$program" train -o "$output" --type f32 -c 256 --batch 1024 --rows 1024 --steps "$steps" \
-		--log "$output.log" --resume "$@"
+	"$program" train -o "$output" --type f32 --bf16 -c 256 --steps "$steps" --resume \
+		--log "$output.log" "$@"
 }
 
 # Copying what stands in the prompt comes first: everything else needs it, and is learned many times
 # faster afterwards.
 train $copying copying.gguf -f "$folder/copy.jsonl" --tokenizer "$folder/vocabulary.gguf" \
-	--shape width=256,layers=4,heads=8,kv_heads=2,ffn=512,context=512 \
+	--shape width=256,layers=4,heads=8,kv_heads=2,ffn=512,context=512 --batch 1024 \
 	--rate 2e-3 --low-rate 2e-3 --warmup 100
-train $first first.gguf -f "$folder/train.jsonl" --valid "$folder/valid.jsonl" --valid-every 500 \
-	--init "$folder/copying.gguf" --seed 2 --rate 1.5e-3 --low-rate 1.5e-3 --warmup 50
-train $last last.gguf -f "$folder/train.jsonl" --valid "$folder/valid.jsonl" --valid-every 500 \
-	--init "$folder/first.gguf" --seed 3 --rate 1e-3 --low-rate 1e-5 --warmup 20
+
+# further STEPS OUTPUT FROM LOW_RATE SEED: from the model FROM; the rate falls to LOW_RATE
+further() {
+	from=$folder/$3
+	train "$1" "$2" --init "$from" -f "$folder/train.jsonl" --valid "$folder/valid.jsonl" \
+		--valid-every 500 --batch 2048 --rows 2048 --rate 8e-4 --low-rate "$4" --warmup 50 --seed "$5"
+}
+further $first first.gguf copying.gguf 8e-4 2
+further $last last.gguf first.gguf 1e-5 3
 
 say 'quantising'
 "$program" quantize "$folder/last.gguf" "$folder/edgelm-demo.gguf" Q6_K \
