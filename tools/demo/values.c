@@ -332,11 +332,10 @@ void demo_pick_message(demo *d, char out[DEMO_VALUE])
 	} else if (kind < 0.7 && !d->held) {
 		make_novel(d, first);
 		make_novel(d, second);
-		demo_append(out, DEMO_VALUE,
-			    demo_choose(d, (const char *const[]){ "the %s has %s", "we %s the %s",
-								  "I %s %s", "%s is on the %s",
-								  "the %s are %s", NULL }),
-			    first, second);
+		demo_expand(d, out, DEMO_VALUE,
+			    "[the <a> has <b>|we <a> the <b>|I <a> <b>|<a> is on the <b>|the <a> "
+			    "are <b>]",
+			    (const demo_slot[]){ { "a", first }, { "b", second } }, 2, false);
 	} else {
 		set(d, out, demo_pick(d, &events));
 	}
