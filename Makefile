@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 60
 DEMO_MODEL = models/edgelm-demo.gguf
 
 help:
-	@echo 'make demo                   build, then ask the demo model a few things'
+	@echo 'make demo                   build, then ask the demo model a few things, once it is made'
 	@echo 'make demo MODEL=file.gguf   the same with text of another [PROMPT="..." TOKENS=100]'
 	@echo 'make demo-model             make the demo model anew, in about an hour'
 	@echo 'make test                   build, then run all tests'

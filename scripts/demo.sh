@@ -3,6 +3,12 @@
 set -eu
 program=$1 model=$2
 
+if [ ! -r "$model" ]; then
+	echo "make demo: $model is not there. \"make demo-model\" trains it (docs/DEMO-MODEL.md);" >&2
+	echo "or give another model: make demo MODEL=path/to/model.gguf" >&2
+	exit 1
+fi
+
 # ask SYSTEM REQUEST: shows both and the answer of the model
 ask() {
 	[ -z "$1" ] || printf '  (the device says) %s\n' "$1"
