@@ -224,7 +224,8 @@ static void make_timer(demo *d, demo_action *a)
 		  "tell me in <n> minutes that the <label> is done", "<n> minutes for the <label>",
 		  NULL },
 		{ "start a timer of <n> minutes for the <label>",
-		  "<label> for <n> minutes, set a timer", "set the <label> timer to <n> minutes",
+		  "for the <label>, set a timer of <n> minutes",
+		  "set the <label> timer to <n> minutes",
 		  "I need a <n> minute timer for the <label>",
 		  "count down <n> minutes, the <label>", NULL },
 	};
