@@ -9,7 +9,7 @@ program=$build/src/cli/edgelm
 here=$(dirname "$0")/..
 
 # Steps of the stages of training.
-copying=600 first=4000 last=1200
+copying=600 first=4000 last=12000
 
 say() { printf '\n== %s\n' "$1"; }
 

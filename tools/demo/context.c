@@ -28,13 +28,10 @@ void demo_readings_make(demo *d, demo_readings *r, size_t least, size_t most)
 
 void demo_readings_write(demo *d, const demo_readings *r, char *out, size_t room)
 {
-	size_t form = demo_below(d, 4);
+	static const char *const titles[] = { "Readings: ", "Readings:\n", "" };
+	size_t form = demo_below(d, 3);
 
-	demo_append(out, room, "%s",
-		    form == 0 ? "Readings: " :
-		    form == 1 ? "Readings:\n" :
-		    form == 2 ? "Now: " :
-				"");
+	demo_append(out, room, "%s", titles[form]);
 	for (size_t i = 0; i < r->count; i++) {
 		const char *name = r->rooms[i].name;
 		int degrees = r->tenths[i] / 10, tenth = r->tenths[i] % 10;
@@ -46,9 +43,6 @@ void demo_readings_write(demo *d, const demo_readings *r, char *out, size_t room
 		else if (form == 1)
 			demo_append(out, room, "%s: %d.%d C, %d %%%s", name, degrees, tenth,
 				    r->humidity[i], last ? "" : "\n");
-		else if (form == 2)
-			demo_append(out, room, "%d.%d C and %d %% in %s%s", degrees, tenth,
-				    r->humidity[i], r->rooms[i].spoken, last ? "." : ", ");
 		else
 			demo_append(out, room, "%s: temperature %d.%d C, humidity %d %%.%s", name,
 				    degrees, tenth, r->humidity[i], last ? "" : " ");
