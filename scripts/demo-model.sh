@@ -9,7 +9,7 @@ program=$build/src/cli/edgelm
 here=$(dirname "$0")/..
 
 # Steps of the stages of training.
-copying=600 first=4000 last=12000
+copying=600 first=2500 last=9500
 
 say() { printf '\n== %s\n' "$1"; }
 

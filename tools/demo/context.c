@@ -22,31 +22,36 @@ void demo_readings_make(demo *d, demo_readings *r, size_t least, size_t most)
 		while (used[whole]);
 		used[whole] = true;
 		r->tenths[i] = whole * 10 + (int)demo_below(d, 10);
-		r->humidity[i] = demo_pick_number(d, 20, 90);
+		r->humidity[i] = demo_chance(d, 0.8) ? demo_pick_number(d, 20, 90) : 0;
 	}
 }
 
 void demo_readings_write(demo *d, const demo_readings *r, char *out, size_t room)
 {
 	static const char *const titles[] = { "Readings: ", "Readings:\n", "" };
+	static const char *const separators[] = { "; ", "\n", ", " };
 	size_t form = demo_below(d, 3);
 
 	demo_append(out, room, "%s", titles[form]);
 	for (size_t i = 0; i < r->count; i++) {
-		const char *name = r->rooms[i].name;
-		int degrees = r->tenths[i] / 10, tenth = r->tenths[i] % 10;
-		bool last = i + 1 == r->count;
-
-		if (form == 0)
-			demo_append(out, room, "%s %d.%d C, %d %%%s", name, degrees, tenth,
-				    r->humidity[i], last ? "." : "; ");
-		else if (form == 1)
-			demo_append(out, room, "%s: %d.%d C, %d %%%s", name, degrees, tenth,
-				    r->humidity[i], last ? "" : "\n");
-		else
-			demo_append(out, room, "%s: temperature %d.%d C, humidity %d %%.%s", name,
-				    degrees, tenth, r->humidity[i], last ? "" : " ");
+		demo_append(out, room, "%s", i ? separators[form] : "");
+		demo_reading_say(r, i, false, out, room);
+		if (!r->humidity[i])
+			continue;
+		demo_append(out, room, "%s", separators[form]);
+		demo_reading_say(r, i, true, out, room);
 	}
+}
+
+void demo_reading_say(const demo_readings *r, size_t i, bool humid, char *out, size_t room)
+{
+	const char *name = r->rooms[i].name;
+
+	if (humid)
+		demo_append(out, room, "%s humidity: %d %%", name, r->humidity[i]);
+	else
+		demo_append(out, room, "%s temperature: %d.%d C", name, r->tenths[i] / 10,
+			    r->tenths[i] % 10);
 }
 
 static void make_lookup(demo *d, demo_sample *s)
@@ -71,12 +76,12 @@ static void make_lookup(demo *d, demo_sample *s)
 		  "I would like to know the humidity in <in>",
 		  "how many percent is the humidity in <in>", NULL },
 	};
-	bool humid = demo_chance(d, 0.45), absent = demo_chance(d, 0.12);
+	bool humid = demo_chance(d, 0.5), absent = demo_chance(d, 0.1);
 	demo_readings r;
 	size_t i;
 	demo_slot slots[2] = { { "in", NULL }, { "room", NULL } };
 
-	demo_readings_make(d, &r, absent ? 3 : 2, 4);
+	demo_readings_make(d, &r, absent ? 2 : 1, 4);
 	/* The last room is asked for but not told of. */
 	i = demo_below(d, r.count);
 	if (absent)
@@ -85,13 +90,13 @@ static void make_lookup(demo *d, demo_sample *s)
 	slots[0].value = r.rooms[i].spoken;
 	slots[1].value = r.rooms[i].name;
 	demo_user_says(d, s, demo_pick(d, humid ? &damp : &warmth), slots, 2, true);
+	absent |= humid && !r.humidity[i];
 	s->kind = absent ? "absent" : humid ? "humidity" : "warmth";
 	if (absent)
-		demo_append(s->answer, DEMO_TEXT, "I have no reading for that.");
-	else if (humid)
-		demo_append(s->answer, DEMO_TEXT, "%d %%", r.humidity[i]);
+		demo_append(s->answer, DEMO_TEXT, "%s %s: unknown", r.rooms[i].name,
+			    humid ? "humidity" : "temperature");
 	else
-		demo_append(s->answer, DEMO_TEXT, "%d.%d C", r.tenths[i] / 10, r.tenths[i] % 10);
+		demo_reading_say(&r, i, humid, s->answer, DEMO_TEXT);
 }
 
 static void make_extreme(demo *d, demo_sample *s)
@@ -161,9 +166,8 @@ static void make_threshold(demo *d, demo_sample *s)
 	demo_readings_write(d, &r, demo_message_add(s, "system"), DEMO_TEXT);
 	demo_user_says(d, s, demo_pick(d, up ? &above : &below), slots, 2, true);
 	s->kind = "threshold";
-	demo_append(s->answer, DEMO_TEXT, "%s, it is %d.%d C.",
-		    (r.tenths[i] > n * 10) == up ? "Yes" : "No", r.tenths[i] / 10,
-		    r.tenths[i] % 10);
+	demo_reading_say(&r, i, false, s->answer, DEMO_TEXT);
+	demo_append(s->answer, DEMO_TEXT, (r.tenths[i] > n * 10) == up ? ", so yes" : ", so no");
 }
 
 /* ---- doors and windows ---- */
@@ -197,15 +201,14 @@ static void make_state(demo *d, demo_sample *s)
 		demo_append(names[i], DEMO_VALUE, "%s %s", rooms[i].name, demo_choose(d, kinds));
 		if (i == asked)
 			real = state;
-		demo_append(text, DEMO_TEXT, "%s %s%s", names[i], pair[state],
-			    i + 1 == count ? "." : ", ");
+		demo_append(text, DEMO_TEXT, "%s: %s%s", names[i], pair[state],
+			    i + 1 == count ? "" : "; ");
 	}
 	slots[0] = (demo_slot){ "what", names[asked] };
 	slots[1] = (demo_slot){ "state", pair[wanted] };
 	demo_user_says(d, s, demo_pick(d, &patterns), slots, 2, true);
 	s->kind = "state";
-	demo_append(s->answer, DEMO_TEXT, "%s, it is %s.", real == wanted ? "Yes" : "No",
-		    pair[real]);
+	demo_append(s->answer, DEMO_TEXT, "%s: %s", names[asked], pair[real]);
 }
 
 static void make_count(demo *d, demo_sample *s)
@@ -230,8 +233,8 @@ static void make_count(demo *d, demo_sample *s)
 		bool open = demo_chance(d, 0.5);
 
 		found += open == !strcmp(state, "open");
-		demo_append(text, DEMO_TEXT, "%s %s %s%s", rooms[i].name, kind,
-			    open ? "open" : "closed", i + 1 == count ? "." : ", ");
+		demo_append(text, DEMO_TEXT, "%s %s: %s%s", rooms[i].name, kind,
+			    open ? "open" : "closed", i + 1 == count ? "" : "; ");
 	}
 	demo_user_says(d, s, demo_pick(d, &patterns), slots, 2, true);
 	s->kind = "count";
@@ -285,24 +288,25 @@ static void make_notes(demo *d, demo_sample *s)
 			things[i][0] = '\0';
 			demo_append(things[i], DEMO_VALUE, "%s at %s", demo_choose(d, days), time);
 			demo_append(text, DEMO_TEXT, " %s comes on %s.", people[i], things[i]);
-		} else if (demo_chance(d, 0.5)) {
-			demo_append(text, DEMO_TEXT, " The %s is with %s.", things[i], people[i]);
 		} else {
-			demo_append(text, DEMO_TEXT, " %s has the %s.", people[i], things[i]);
+			demo_append(text, DEMO_TEXT, " The %s is with %s.", things[i], people[i]);
 		}
 	}
 	demo_user_says(d, s, demo_pick(d, times[asked] ? &when : &who), slots, 2, true);
 	s->kind = times[asked] ? "when" : "who";
-	demo_append(s->answer, DEMO_TEXT, "%s", times[asked] ? things[asked] : people[asked]);
+	if (times[asked])
+		demo_append(s->answer, DEMO_TEXT, "%s comes on %s.", people[asked], things[asked]);
+	else
+		demo_append(s->answer, DEMO_TEXT, "The %s is with %s.", things[asked],
+			    people[asked]);
 }
 
 void demo_make_contextual(demo *d, demo_sample *s)
 {
-	static void (*const makers[])(demo *, demo_sample *) = {
-		make_lookup,  make_lookup,    make_lookup, make_lookup, make_extreme,
-		make_extreme, make_threshold, make_state,  make_state,	make_count,
-		make_notes,   make_notes,     make_notes
-	};
+	static void (*const makers[])(demo *, demo_sample *) = { make_lookup, make_lookup,
+								 make_lookup, make_threshold,
+								 make_state,  make_state,
+								 make_notes,  make_notes };
 
 	d->lower = false;
 	makers[demo_below(d, sizeof(makers) / sizeof(makers[0]))](d, s);
@@ -366,9 +370,10 @@ static void make_condition(demo *d, demo_sample *s)
 	if (r.tenths[i] > bar * 10)
 		demo_call(s->answer, DEMO_TEXT, "set_blind", "room", 's', r.rooms[i].name,
 			  "percent", 'i', n, NULL);
-	else
-		demo_append(s->answer, DEMO_TEXT, "Nothing to do, it is %d.%d C.", r.tenths[i] / 10,
-			    r.tenths[i] % 10);
+	else {
+		demo_reading_say(&r, i, false, s->answer, DEMO_TEXT);
+		demo_append(s->answer, DEMO_TEXT, ", nothing to do");
+	}
 }
 
 static void make_two_actions(demo *d, demo_sample *s)
@@ -401,8 +406,12 @@ void demo_make_complex(demo *d, demo_sample *s)
 	d->lower = false;
 	if (kind < 0.5)
 		make_two_actions(d, s);
-	else if (kind < 0.75)
+	else if (kind < 0.6)
 		make_difference(d, s);
-	else
+	else if (kind < 0.75)
 		make_condition(d, s);
+	else if (kind < 0.9)
+		make_extreme(d, s);
+	else
+		make_count(d, s);
 }

@@ -137,10 +137,12 @@ typedef struct demo_readings {
 	demo_room rooms[5];
 	size_t count;
 	int tenths[5];	 /* of a degree */
-	int humidity[5]; /* percent */
+	int humidity[5]; /* percent; 0 where none is known */
 } demo_readings;
 
 void demo_readings_make(demo *d, demo_readings *r, size_t least, size_t most);
+/* "attic temperature: 17.0 C", the words of the answer and of the system message. */
+void demo_reading_say(const demo_readings *r, size_t i, bool humid, char *out, size_t room);
 void demo_readings_write(demo *d, const demo_readings *r, char *out, size_t room);
 
 #endif

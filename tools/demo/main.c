@@ -26,9 +26,9 @@ static const struct {
 	[DEMO_SIMPLE] = { "simple", demo_make_simple, 0.16, 300 },
 	[DEMO_COMPLEX] = { "complex", demo_make_complex, 0.08, 200 },
 	[DEMO_CONVERSATIONAL] = { "conversational", demo_make_conversational, 0.10, 200 },
-	[DEMO_CONTEXTUAL] = { "contextual", demo_make_contextual, 0.28, 400 },
+	[DEMO_CONTEXTUAL] = { "contextual", demo_make_contextual, 0.26, 400 },
 	[DEMO_TASK] = { "task-oriented", demo_make_task, 0.22, 400 },
-	[DEMO_OUTSIDE] = { "outside", demo_make_outside, 0.12, 300 },
+	[DEMO_OUTSIDE] = { "outside", demo_make_outside, 0.14, 300 },
 	[DEMO_ECHO] = { "echo", demo_make_echo, 0.04, 0 },
 };
 

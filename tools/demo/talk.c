@@ -158,10 +158,10 @@ static void make_follow_up(demo *d, demo_sample *s)
 						    &warmth),
 			       &slot, 1, true);
 		out = turn ? s->answer : demo_message_add(s, "assistant");
-		if (humid)
-			demo_append(out, DEMO_TEXT, "%d %%", r.humidity[i]);
+		if (humid && !r.humidity[i])
+			demo_append(out, DEMO_TEXT, "%s humidity: unknown", r.rooms[i].name);
 		else
-			demo_append(out, DEMO_TEXT, "%d.%d C", r.tenths[i] / 10, r.tenths[i] % 10);
+			demo_reading_say(&r, i, humid, out, DEMO_TEXT);
 	}
 	s->kind = "follow-up";
 }

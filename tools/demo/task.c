@@ -84,7 +84,8 @@ static void make_light(demo *d, demo_action *a)
 		  "switch the [light|lights] in <in> off", "[light|lights] off in <in>",
 		  "<room> [light|lights] off", "[put|get] the [light|lights] out in <in>",
 		  "make the [light|lights] go off in <in>",
-		  "nobody is in <in>, [turn|put|switch] the light off",
+		  "nobody is in <in>, [turn|put|switch] the light off", "no light in <in>",
+		  "there should be no light in <in>",
 		  "it is [too |very |]bright in <in>, lights off",
 		  "in <in>, turn the [light|lights] off", "make <in> dark",
 		  "the [light|lights] in <in> should be off",
@@ -113,6 +114,9 @@ static void make_dim(demo *d, demo_action *a)
 		  "[put|bring|turn] the [light|lights] in <in> [up|down] to <n>[ percent|%|]",
 		  "in <in>, dim the [light|lights] to <n>[ percent|%|]",
 		  "brightness <n>[ percent|%|] in <in>",
+		  "[lamp|light|lights] at <n>[ percent|%|] in <in>",
+		  "dim it in <in> to <n>[ percent|%|]", "<in> should be <n>[ percent|%] bright",
+		  "dim down <in> to <n>[ percent|%|]",
 		  "set the brightness [in|of] <in> to <n>[ percent|%|]",
 		  "I want <n>[ percent|%] light in <in>",
 		  "the [light|lights] in <in> should be at <n>[ percent|%]", NULL },
@@ -134,7 +138,9 @@ static void make_temperature(demo *d, demo_action *a)
 	static const demo_list patterns = {
 		{ "set the [temperature|heating|thermostat] in <in> to <n>[ degrees| C|]",
 		  "[heat|warm up|cool] <in> to <n>[ degrees| C|]", "make it <n> degrees in <in>",
-		  "<room> <n> degrees", "[temperature|heating] in <in> to <n>[ degrees| C|]",
+		  "in <in> it should be <n> degrees", "in <in> set the heating to <n>",
+		  "take <in> to <n> degrees", "<room> <n> degrees",
+		  "[temperature|heating] in <in> to <n>[ degrees| C|]",
 		  "I want <n> degrees in <in>", "in <in>, set the heating to <n>[ degrees|]",
 		  "[put|turn] the [heating|thermostat] in <in> [up|down|] to <n>[ degrees|]",
 		  "it is too [cold|warm] in <in>, set it to <n>[ degrees| C|]",
@@ -157,7 +163,8 @@ static void make_temperature(demo *d, demo_action *a)
 static void make_lock(demo *d, demo_action *a)
 {
 	static const demo_list shut = {
-		{ "lock the <door>", "lock up the <door>", "make sure the <door> is locked",
+		{ "lock the <door>", "lock up the <door>", "please get that <door> locked",
+		  "that <door> [must|should] be locked", "make sure the <door> is locked",
 		  "is the <door> locked? if not, lock it", "the <door> should be locked",
 		  "<door> locked", "keep the <door> locked", "we are leaving, lock the <door>",
 		  "I forgot to lock the <door>", "secure the <door>", NULL },
@@ -167,6 +174,7 @@ static void make_lock(demo *d, demo_action *a)
 	};
 	static const demo_list open = {
 		{ "unlock the <door>", "make sure the <door> is unlocked",
+		  "please get that <door> unlocked", "that <door> [must|should] be unlocked",
 		  "open the lock of the <door>", "the <door> should be unlocked", "<door> unlocked",
 		  "keep the <door> unlocked", "the mail is here, unlock the <door>",
 		  "someone is at the <door>, unlock it", "let them in at the <door>",
@@ -298,7 +306,9 @@ static void make_message(demo *d, demo_action *a)
 static void make_music(demo *d, demo_action *a)
 {
 	static const demo_list patterns = {
-		{ "play <title> in <in>", "[start|put on] <title> in <in>", "in <in>, play <title>",
+		{ "play <title> in <in>", "play us <title> in <in>",
+		  "play me [the song|the album] <title> in <in>", "hear <title> in <in>",
+		  "[start|put on] <title> in <in>", "in <in>, play <title>",
 		  "I want to hear <title> in <in>", "play [the song|the album] <title> in <in>",
 		  "[some|] music in <in>: <title>", "let us hear <title> in <in>",
 		  "<title> in <in>, play it", "start playing <title> in <in>", NULL },
@@ -321,9 +331,10 @@ static void make_device(demo *d, demo_action *a)
 	static const demo_list on = {
 		{ "[turn|switch|put] on the <device> in <in>",
 		  "[turn|switch|put] the <device> in <in> on", "start the <device> in <in>",
-		  "<device> on in <in>", "[turn|switch] the <device> on in <in>",
-		  "in <in>, start the <device>", "the <device> in <in> should be on",
-		  "I need the <device> in <in> on", "run the <device> in <in>", NULL },
+		  "have the <device> in <in> [on|running]", "<device> on in <in>",
+		  "[turn|switch] the <device> on in <in>", "in <in>, start the <device>",
+		  "the <device> in <in> should be on", "I need the <device> in <in> on",
+		  "run the <device> in <in>", NULL },
 		{ "in <in>, switch on the <device>", "get the <device> in <in> going",
 		  "the <device> should be on in <in>", "I want the <device> on in <in>",
 		  "in <in>, turn the <device> on", NULL },

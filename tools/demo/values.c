@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "demo.h"
 
@@ -21,7 +22,9 @@ static void set(const demo *d, char out[DEMO_VALUE], const char *text)
 
 /* ---- words that mean nothing, so that copying is learned and not a list of names ---- */
 
-static void invent(demo *d, char out[DEMO_VALUE])
+static bool is_held_out(const char *word);
+
+static void put_syllables(demo *d, char out[DEMO_VALUE])
 {
 	static const char *const starts[] = { "b",  "br", "c", "ch", "d",  "dr", "f",  "fl", "g",
 					      "gr", "h",  "j", "k",  "kl", "l",	 "m",  "n",  "p",
@@ -45,69 +48,85 @@ static void invent(demo *d, char out[DEMO_VALUE])
 	}
 }
 
+/* Chance may hit upon a word that is held out. */
+static void invent(demo *d, char out[DEMO_VALUE])
+{
+	do
+		put_syllables(d, out);
+	while (is_held_out(out));
+}
+
 /* Any word. As values are made of them, nothing but the place in a request tells what to copy. */
 static const char *any_word(demo *d)
 {
 	static const char *const words[] = {
-		"amber",   "anchor",  "ancient", "arrow",    "autumn",	"badge",  "bag",
-		"ball",	   "bank",    "basket",	 "bath",     "beach",	"bear",	  "bed",
-		"bee",	   "bell",    "belt",	 "berry",    "bicycle", "bird",	  "blade",
-		"block",   "blossom", "board",	 "bone",     "bonnet",	"border", "bottle",
-		"bowl",	   "box",     "brave",	 "brick",    "bridge",	"bright", "broad",
-		"broom",   "brush",   "bucket",	 "bullet",   "bush",	"butter", "button",
-		"cabin",   "cable",   "cage",	 "calm",     "candy",	"canyon", "card",
-		"cart",	   "castle",  "cat",	 "cave",     "chain",	"chalk",  "cherry",
-		"chest",   "child",   "church",	 "circle",   "clever",	"cliff",  "clock",
-		"cloth",   "cloud",   "clover",	 "coast",    "coat",	"coin",	  "collar",
-		"comet",   "cork",    "corn",	 "cosy",     "cotton",	"couch",  "cow",
-		"crane",   "cream",   "crisp",	 "crown",    "cup",	"curly",  "curtain",
-		"dance",   "dark",    "deep",	 "desert",   "diamond", "dinner", "dish",
-		"doll",	   "dolphin", "donkey",	 "dragon",   "drawer",	"dress",  "drum",
-		"duck",	   "dust",    "eagle",	 "early",    "earth",	"easel",  "elbow",
-		"elm",	   "empty",   "engine",	 "envelope", "faint",	"falcon", "fancy",
-		"farm",	   "fast",    "feather", "fence",    "field",	"fierce", "finger",
-		"flag",	   "flame",   "flower",	 "flute",    "forest",	"fork",	  "fox",
-		"frame",   "fresh",   "frog",	 "frost",    "fruit",	"galaxy", "gate",
-		"gentle",  "ghost",   "giant",	 "ginger",   "glass",	"globe",  "glove",
-		"goat",	   "gold",    "grand",	 "grape",    "grass",	"gravel", "grey",
-		"guest",   "hammer",  "happy",	 "hat",	     "hawk",	"hazel",  "heart",
-		"heavy",   "hill",    "hive",	 "honest",   "honey",	"hook",	  "horn",
-		"horse",   "humble",  "ice",	 "icy",	     "ink",	"iron",	  "ivory",
-		"jacket",  "jar",     "jelly",	 "jewel",    "jolly",	"jungle", "kettle",
-		"kind",	   "king",    "kite",	 "knot",     "ladder",	"lake",	  "lamb",
-		"large",   "lazy",    "leaf",	 "leather",  "letter",	"light",  "lily",
-		"lion",	   "little",  "lock",	 "log",	     "long",	"loud",	  "lucky",
-		"magnet",  "mango",   "map",	 "maple",    "marble",	"market", "mask",
-		"mast",	   "meal",    "melon",	 "metal",    "mild",	"mint",	  "modern",
-		"monkey",  "moss",    "motor",	 "mountain", "mouse",	"mud",	  "nail",
-		"narrow",  "neat",    "nest",	 "net",	     "night",	"noble",  "north",
-		"nurse",   "nut",     "oak",	 "oasis",    "ocean",	"odd",	  "olive",
-		"onion",   "orange",  "orchid",	 "otter",    "owl",	"pad",	  "palace",
-		"pale",	   "panda",   "panel",	 "paper",    "parade",	"park",	  "peach",
-		"pearl",   "pebble",  "pencil",	 "pepper",   "petal",	"picnic", "pillow",
-		"pilot",   "pine",    "pirate",	 "plain",    "plate",	"plum",	  "pocket",
-		"polite",  "pond",    "pony",	 "poppy",    "potato",	"prince", "proud",
-		"pure",	   "puzzle",  "quick",	 "quiet",    "quilt",	"rabbit", "raft",
-		"rail",	   "rain",    "ranch",	 "rapid",    "rare",	"raven",  "ribbon",
-		"rich",	   "ring",    "river",	 "robin",    "rocket",	"roof",	  "root",
-		"rope",	   "rose",    "rough",	 "round",    "royal",	"rug",	  "rusty",
-		"saddle",  "sail",    "salt",	 "sand",     "satin",	"scarf",  "school",
-		"sea",	   "seal",    "seed",	 "shade",    "shadow",	"sharp",  "sheep",
-		"shell",   "shield",  "shiny",	 "ship",     "shirt",	"short",  "shy",
-		"silk",	   "silly",   "silver",	 "simple",   "skate",	"slate",  "slow",
-		"smoke",   "smooth",  "snail",	 "snake",    "soap",	"sock",	  "soft",
-		"soil",	   "solid",   "song",	 "sour",     "spark",	"spear",  "spider",
-		"spoon",   "spring",  "star",	 "steep",    "still",	"stone",  "storm",
-		"strange", "straw",   "stream",	 "street",   "strong",	"sugar",  "summer",
-		"sun",	   "sunny",   "swan",	 "sweet",    "swift",	"sword",  "tail",
-		"tall",	   "tame",    "tent",	 "thick",    "thin",	"thread", "tiger",
-		"timber",  "tiny",    "toad",	 "tomato",   "torch",	"tower",  "toy",
-		"trail",   "tree",    "trumpet", "tulip",    "tunnel",	"turtle", "twig",
-		"valley",  "vase",    "velvet",	 "village",  "violet",	"violin", "wagon",
-		"walnut",  "wand",    "warm",	 "wave",     "wax",	"whale",  "wheat",
-		"wheel",   "whistle", "wide",	 "willow",   "window",	"wing",	  "winter",
-		"wise",	   "wolf",    "wood",	 "wool",     "yard",	"yarn",	  "young",
-		"zebra",   NULL
+		"amber",     "anchor",	"ancient", "arrow",    "autumn",  "badge",   "bag",
+		"ball",	     "bank",	"basket",  "bath",     "beach",	  "bear",    "bed",
+		"bee",	     "bell",	"belt",	   "berry",    "bicycle", "bird",    "blade",
+		"block",     "blossom", "board",   "bone",     "bonnet",  "border",  "bottle",
+		"bowl",	     "box",	"brave",   "brick",    "bridge",  "bright",  "broad",
+		"broom",     "brush",	"bucket",  "bullet",   "bush",	  "butter",  "button",
+		"cabin",     "cable",	"cage",	   "calm",     "candy",	  "canyon",  "card",
+		"cart",	     "castle",	"cat",	   "cave",     "chain",	  "chalk",   "cherry",
+		"chest",     "child",	"church",  "circle",   "clever",  "cliff",   "clock",
+		"cloth",     "cloud",	"clover",  "coast",    "coat",	  "coin",    "collar",
+		"comet",     "cork",	"corn",	   "cosy",     "cotton",  "couch",   "cow",
+		"crane",     "cream",	"crisp",   "crown",    "cup",	  "curly",   "curtain",
+		"dance",     "dark",	"deep",	   "desert",   "diamond", "dinner",  "dish",
+		"doll",	     "dolphin", "donkey",  "dragon",   "drawer",  "dress",   "drum",
+		"duck",	     "dust",	"eagle",   "early",    "earth",	  "easel",   "elbow",
+		"elm",	     "empty",	"engine",  "envelope", "faint",	  "falcon",  "fancy",
+		"farm",	     "fast",	"feather", "fence",    "field",	  "fierce",  "finger",
+		"flag",	     "flame",	"flower",  "flute",    "forest",  "fork",    "fox",
+		"frame",     "fresh",	"frog",	   "frost",    "fruit",	  "galaxy",  "gate",
+		"gentle",    "ghost",	"giant",   "ginger",   "glass",	  "globe",   "glove",
+		"goat",	     "gold",	"grand",   "grape",    "grass",	  "gravel",  "grey",
+		"guest",     "hammer",	"happy",   "hat",      "hawk",	  "hazel",   "heart",
+		"heavy",     "hill",	"hive",	   "honest",   "honey",	  "hook",    "horn",
+		"horse",     "humble",	"ice",	   "icy",      "ink",	  "iron",    "ivory",
+		"jacket",    "jar",	"jelly",   "jewel",    "jolly",	  "jungle",  "kettle",
+		"kind",	     "king",	"kite",	   "knot",     "ladder",  "lake",    "lamb",
+		"large",     "lazy",	"leaf",	   "leather",  "letter",  "light",   "lily",
+		"lion",	     "little",	"lock",	   "log",      "long",	  "loud",    "lucky",
+		"magnet",    "mango",	"map",	   "maple",    "marble",  "market",  "mask",
+		"mast",	     "meal",	"melon",   "metal",    "mild",	  "mint",    "modern",
+		"monkey",    "moss",	"motor",   "mountain", "mouse",	  "mud",     "nail",
+		"narrow",    "neat",	"nest",	   "net",      "night",	  "noble",   "north",
+		"nurse",     "nut",	"oak",	   "oasis",    "ocean",	  "odd",     "olive",
+		"onion",     "orange",	"orchid",  "otter",    "owl",	  "pad",     "palace",
+		"pale",	     "panda",	"panel",   "paper",    "parade",  "park",    "peach",
+		"pearl",     "pebble",	"pencil",  "pepper",   "petal",	  "picnic",  "pillow",
+		"pilot",     "pine",	"pirate",  "plain",    "plate",	  "plum",    "pocket",
+		"polite",    "pond",	"pony",	   "poppy",    "potato",  "prince",  "proud",
+		"pure",	     "puzzle",	"quick",   "quiet",    "quilt",	  "rabbit",  "raft",
+		"rail",	     "rain",	"ranch",   "rapid",    "rare",	  "raven",   "ribbon",
+		"rich",	     "ring",	"river",   "robin",    "rocket",  "roof",    "root",
+		"rope",	     "rose",	"rough",   "round",    "royal",	  "rug",     "rusty",
+		"saddle",    "sail",	"salt",	   "sand",     "satin",	  "scarf",   "school",
+		"sea",	     "seal",	"seed",	   "shade",    "shadow",  "sharp",   "sheep",
+		"shell",     "shield",	"shiny",   "ship",     "shirt",	  "short",   "shy",
+		"silk",	     "silly",	"silver",  "simple",   "skate",	  "slate",   "slow",
+		"smoke",     "smooth",	"snail",   "snake",    "soap",	  "sock",    "soft",
+		"soil",	     "solid",	"song",	   "sour",     "spark",	  "spear",   "spider",
+		"spoon",     "spring",	"star",	   "steep",    "still",	  "stone",   "storm",
+		"strange",   "straw",	"stream",  "street",   "strong",  "sugar",   "summer",
+		"sun",	     "sunny",	"swan",	   "sweet",    "swift",	  "sword",   "tail",
+		"tall",	     "tame",	"tent",	   "thick",    "thin",	  "thread",  "tiger",
+		"timber",    "tiny",	"toad",	   "tomato",   "torch",	  "tower",   "toy",
+		"trail",     "tree",	"trumpet", "tulip",    "tunnel",  "turtle",  "twig",
+		"valley",    "vase",	"velvet",  "village",  "violet",  "violin",  "wagon",
+		"walnut",    "wand",	"warm",	   "wave",     "wax",	  "whale",   "wheat",
+		"wheel",     "whistle", "wide",	   "willow",   "window",  "wing",    "winter",
+		"wise",	     "wolf",	"wood",	   "wool",     "yard",	  "yarn",    "young",
+		"zebra",     "inch",	"infant",  "income",   "index",	  "insect",  "inside",
+		"item",	     "itself",	"only",	   "once",     "onyx",	  "offer",   "office",
+		"often",     "organ",	"orbit",   "order",    "tone",	  "tooth",   "token",
+		"toast",     "total",	"touch",   "anthem",   "animal",  "answer",  "ankle",
+		"forty",     "form",	"formula", "fortune",  "format",  "theme",   "theory",
+		"thesis",    "myth",	"meter",   "menu",     "mesh",	  "yoga",    "youth",
+		"youngster", "isle",	"issue",   "toffee",   "atom",	  "athlete", "attire",
+		"habit",     "spirit",	"credit",  "exit",     "unit",	  "vitamin", "visitor",
+		NULL
 	};
 
 	return demo_choose(d, words);
@@ -201,7 +220,7 @@ static const demo_list places = {
 	  "closet",	  "entrance",	   "corridor", "lounge",       "parlour",     "greenhouse",
 	  "storage room", "dressing room", NULL },
 	{ "pantry", "conservatory", "loft", "cellar", "studio", "utility room", "gym", "balcony",
-	  "veranda", "music room", "boot room", "mudroom", "tea room", "wine cellar", NULL },
+	  "veranda", "hobby room", "boot room", "mudroom", "tea room", "wine cellar", NULL },
 };
 
 static const demo_list sides = {
@@ -293,7 +312,7 @@ void demo_pick_task(demo *d, char out[DEMO_VALUE])
 void demo_pick_thing(demo *d, char out[DEMO_VALUE])
 {
 	static const demo_list kinds = {
-		{ "spare key",	  "red umbrella",  "big suitcase", "toolbox",  "first aid kit",
+		{ "spare key",	  "red umbrella",  "big backpack", "toolbox",  "first aid kit",
 		  "torch",	  "passport",	   "camera",	   "charger",  "sewing kit",
 		  "drill",	  "picnic basket", "blue folder",  "car key",  "vacuum bags",
 		  "old radio",	  "ladder",	   "tape",	   "fuse box", "board game",
@@ -376,7 +395,7 @@ void demo_pick_label(demo *d, char out[DEMO_VALUE])
 		  "nap",     "cookies", "oven",	  "break",    "soup",	  "workout", "cake",
 		  "chicken", "dishes",	"coffee", "potatoes", "homework", NULL },
 		{ "noodles", "lasagne", "meditation", "dryer", "beans", "stew", "muffins",
-		  "reading", NULL },
+		  "origami", NULL },
 	};
 
 	pick_open(d, &labels, 0.6, out);
@@ -403,8 +422,8 @@ void demo_pick_door(demo *d, char out[DEMO_VALUE])
 {
 	static const demo_list doors = {
 		{ "front door", "back door", "garage door", "garden gate", "side door",
-		  "cellar door", "shed door", "patio door", "main gate", "gate", "office door",
-		  "balcony door", NULL },
+		  "cabin door", "shed door", "patio door", "main gate", "gate", "office door",
+		  "deck door", NULL },
 		{ "terrace door", "barn door", "driveway gate", "loft hatch", "kitchen door",
 		  NULL },
 	};
@@ -416,6 +435,17 @@ void demo_pick_door(demo *d, char out[DEMO_VALUE])
 	} else {
 		set(d, out, demo_pick(d, &doors));
 	}
+}
+
+static bool is_held_out(const char *word)
+{
+	const demo_list *const lists[] = { &people, &places, &sides, &objects, &deeds };
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		for (size_t j = 0; lists[i]->held[j]; j++)
+			if (!strcasecmp(lists[i]->held[j], word))
+				return true;
+	return false;
 }
 
 /* ---- numbers and times ---- */
