@@ -24,6 +24,7 @@ extern const cli_command cli_cmd_man;
 extern const cli_command cli_cmd_quantize;
 extern const cli_command cli_cmd_run;
 extern const cli_command cli_cmd_serve;
+extern const cli_command cli_cmd_study;
 extern const cli_command cli_cmd_tokenize;
 extern const cli_command cli_cmd_tokenizer;
 extern const cli_command cli_cmd_train;

@@ -1,0 +1,20 @@
+/* study.c: the name over the commands of the workload study. */
+#include "cli/study.h"
+#include "cli/commands.h"
+
+int cli_no_study(const cli_context *cli)
+{
+	return cli_fail(cli, "this program was built without SQLite, in which studies are kept; "
+			     "install its development package and build again");
+}
+
+static const cli_command *const verbs[] = {
+	&cli_cmd_study_export,
+	NULL,
+};
+
+const cli_command cli_cmd_study = {
+	.name = "study",
+	.summary = "measure what a device can carry, and compare",
+	.commands = verbs,
+};

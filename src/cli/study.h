@@ -1,0 +1,12 @@
+/* study.h: the commands below `edgelm study`, one file each. */
+#ifndef ELM_CLI_STUDY_H
+#define ELM_CLI_STUDY_H
+
+#include "cli/cli.h"
+
+extern const cli_command cli_cmd_study_export;
+
+/* Says that this program was built without SQLite, which most of these need. Returns CLI_FAILED. */
+int cli_no_study(const cli_context *cli);
+
+#endif
