@@ -18,22 +18,16 @@ struct elm__status_watch {
 	pthread_mutex_t lock;
 	elm__device *device;
 	elm__device_sample sample;
-	elm__reading energy; /* since the first look */
 };
 
-/* With the lock. Watts are what counters have gone up by only where they are the processor's; of
- * other sensors nobody knows what they drew between two looks. */
+/* All but what costs by the size of the process. */
+static const unsigned looked_at = ELM__READ_ALL & ~ELM__READ_PSS;
+
+/* With the lock. */
 static void look(elm__status_watch *watch)
 {
-	const elm__device_sample *s = &watch->sample;
-
-	if (elm__seconds_between(s->at_ns, elm__now_ns()) <= shared_seconds)
-		return;
-	elm__device_read(watch->device, &watch->sample);
-	if (!s->power.measured || s->power_scope != ELM__POWER_PROCESSOR)
-		return;
-	watch->energy.measured = true;
-	watch->energy.value += s->power.value * s->seconds;
+	if (elm__seconds_between(watch->sample.at_ns, elm__now_ns()) > shared_seconds)
+		elm__device_read(watch->device, looked_at, &watch->sample);
 }
 
 elm_status elm__status_watch_create(const char *sysroot, elm__status_watch **out, elm_error *error)
@@ -50,7 +44,7 @@ elm_status elm__status_watch_create(const char *sysroot, elm__status_watch **out
 		return status;
 	}
 	pthread_mutex_init(&watch->lock, NULL);
-	elm__device_read(watch->device, &watch->sample);
+	elm__device_read(watch->device, looked_at, &watch->sample);
 	*out = watch;
 	return ELM_OK;
 }
@@ -69,7 +63,7 @@ void elm__status_watch_power(elm__status_watch *watch, elm__status_power *out)
 	pthread_mutex_lock(&watch->lock);
 	look(watch);
 	out->power = watch->sample.power;
-	out->energy = watch->energy;
+	out->energy = watch->sample.energy;
 	out->temperature = watch->sample.temperature;
 	out->scope = elm__power_scope_name(watch->sample.power_scope);
 	pthread_mutex_unlock(&watch->lock);

@@ -3,16 +3,18 @@
 #define ELM_TELEMETRY_INTERNAL_H
 
 #include <edgelm/status.h>
+#include <time.h>
 
 #include "telemetry/telemetry.h"
 
-enum { SYS_PATH = 256, SYS_TEXT = 128 };
+enum { SYS_PATH = 256, SYS_TEXT = 128, SYS_FILE = 32768 };
 
 /* How reading a file of the kernel went. */
 typedef enum sys_result {
 	SYS_OK = 0,
 	SYS_ABSENT, /* there is no such file */
 	SYS_DENIED, /* we may not read it */
+	SYS_GONE,   /* it was of a process that has ended */
 	SYS_FAILED  /* it cannot be read now, or holds something else */
 } sys_result;
 
@@ -21,19 +23,46 @@ void elm__sys_path(char *out, size_t size, const char *format, ...) ELM_PRINTF(3
 
 /* The first line of a file below `root`, without its end. */
 sys_result elm__sys_line(const char *root, const char *path, char *out, size_t size);
-/* The number that it begins with. */
+/* The number that is all of it. */
 sys_result elm__sys_number(const char *root, const char *path, int64_t *out);
-/* The number times `scale` as a reading. */
-elm__reading elm__sys_reading(const char *root, const char *path, double scale);
 
 /* The entries of a folder whose names begin so, in the order of their numbers; at most `room`
  * paths. Returns how many. */
 size_t elm__sys_list(const char *root, const char *folder, const char *prefix,
 		     char (*out)[SYS_PATH], size_t room);
 
-elm__reading elm__measured(double value);
+/* A file that is read again and again. All zeros but the path is one that is not open. */
+typedef struct sys_file {
+	char path[SYS_PATH];
+	bool open;
+	int fd;
+} sys_file;
+
+/* Below what files lie, and whether they stay open after they are read. */
+typedef struct sys_root {
+	const char *path;
+	bool keep;
+} sys_root;
+
+/* All of a file, at most size - 1 bytes of it. */
+sys_result elm__file_text(const sys_root *root, sys_file *file, char *out, size_t size);
+sys_result elm__file_number(const sys_root *root, sys_file *file, int64_t *out);
+void elm__file_close(sys_file *file);
+
+elm__reading elm__measured(double value); /* unmeasured unless it is finite */
 elm__reading elm__unmeasured(const char *reason);
 elm__reading elm__sys_unmeasured(sys_result result);
+elm__reading elm__first_look(void); /* of two that a rate takes */
+
+/* Lines "KEY NUMBER ..." that are wanted of a file. */
+typedef struct wanted_line {
+	const char *key;
+	elm__reading *out;
+	double scale;
+} wanted_line;
+
+/* Finds them in a text that was read with `result`; what is not there is absent. */
+void elm__wanted_lines(sys_result result, const char *text, const wanted_line *list, size_t count);
 
 /* Ticks of a core since it started. */
 typedef struct core_ticks {
@@ -42,11 +71,16 @@ typedef struct core_ticks {
 } core_ticks;
 
 typedef struct processor {
+	sys_file stat;
 	core_ticks all, cores[ELM__DEVICE_CORES];
 	size_t core_count;
-	uint64_t process_ticks;
-	bool process_known;
+	elm__reading process_time; /* at the last look */
 } processor;
+
+typedef struct process {
+	int64_t pid; /* 0: this one */
+	sys_file stat, status, smaps;
+} process;
 
 /* Where a temperature or a power comes from. */
 typedef enum sensor_kind {
@@ -58,11 +92,12 @@ typedef enum sensor_kind {
 typedef struct sensor {
 	char name[ELM__SENSOR_NAME];
 	sensor_kind kind;
-	char path[SYS_PATH], second[SYS_PATH]; /* second: of SENSOR_PRODUCT */
+	sys_file file, second; /* second: of SENSOR_PRODUCT */
 	double scale;
 	elm__power_scope scope; /* the total that it can be part of; ELM__POWER_NONE: of none */
-	int64_t energy, range;	/* SENSOR_ENERGY: at the last look; where it wraps, 0: unknown */
+	int64_t counter, range; /* SENSOR_ENERGY: at the last look; where it wraps, 0: unknown */
 	bool known;
+	elm__reading energy; /* SENSOR_ENERGY: joules since the first look */
 } sensor;
 
 typedef struct sensor_list {
@@ -71,22 +106,35 @@ typedef struct sensor_list {
 } sensor_list;
 
 struct elm__device {
-	char *root;
-	uint64_t last_ns; /* 0: never */
+	char *root_text;
+	sys_root root;
+	uint64_t last_ns;		     /* 0: never */
+	uint64_t group_ns[ELM__READ_GROUPS]; /* the same of each group */
 	processor cpu;
+	process process;
+	sys_file meminfo;
 	sensor_list temperatures, rails;
+	char text[SYS_FILE]; /* the file that is being read */
 };
 
 /* A new sensor; NULL when there is no room, or its paths are too long. `name` is made printable. */
 sensor *elm__sensor_add(sensor_list *list, const char *name, const char *folder, const char *file);
-elm__reading elm__sensor_read(const char *root, sensor *sensor, double seconds);
+elm__reading elm__sensor_read(const sys_root *root, sensor *sensor, double seconds);
+void elm__sensors_close(sensor_list *list);
 
 void elm__thermal_find(const char *root, sensor_list *list);
 void elm__power_find(const char *root, sensor_list *list);
 
-void elm__processor_read(elm__device *device, elm__device_sample *out);
-void elm__memory_read(const elm__device *device, elm__device_sample *out);
-void elm__thermal_read(elm__device *device, elm__device_sample *out);
-void elm__power_read(elm__device *device, elm__device_sample *out);
+/* Of each group; `seconds` since the last look at it, 0 at the first. */
+void elm__processor_read(elm__device *device, double seconds, elm__device_sample *out);
+void elm__process_read(elm__device *device, double seconds, elm__device_sample *out);
+void elm__pss_read(elm__device *device, double seconds, elm__device_sample *out);
+void elm__memory_read(elm__device *device, double seconds, elm__device_sample *out);
+void elm__pressure_read(elm__device *device, double seconds, elm__device_sample *out);
+void elm__thermal_read(elm__device *device, double seconds, elm__device_sample *out);
+void elm__power_read(elm__device *device, double seconds, elm__device_sample *out);
+
+/* Seconds of processor time that the process has had. */
+elm__reading elm__process_time(elm__device *device);
 
 #endif

@@ -47,7 +47,6 @@ static void find_hwmon_rails(const char *root, const char *folder, sensor_list *
 	for (int i = 1; i <= 3; i++) {
 		char file[SYS_PATH + 32], name[SYS_TEXT];
 		sensor *added;
-		int length;
 
 		elm__sys_path(file, sizeof(file), "%s/in%d_label", folder, i);
 		if (elm__sys_line(root, file, name, sizeof(name)) || !name[0])
@@ -58,10 +57,8 @@ static void find_hwmon_rails(const char *root, const char *folder, sensor_list *
 			continue;
 		added->kind = SENSOR_PRODUCT;
 		added->scale = 1e-6;
-		length = snprintf(added->second, sizeof(added->second), "%s/curr%d_input", folder,
-				  i);
-		if (length < 0 || (size_t)length >= sizeof(added->second))
-			list->count--;
+		elm__sys_path(added->second.path, sizeof(added->second.path), "%s/curr%d_input",
+			      folder, i);
 	}
 }
 
@@ -199,15 +196,34 @@ static void add_up(const sensor_list *list, elm__device_sample *out)
 	}
 }
 
-void elm__power_read(elm__device *device, elm__device_sample *out)
+/* Counted by all sensors of the total, or by none. */
+static elm__reading add_up_energy(const sensor_list *list, elm__power_scope scope)
+{
+	elm__reading sum = elm__unmeasured("the device has no counter of energy");
+
+	for (size_t i = 0; i < list->count; i++) {
+		const sensor *s = &list->sensors[i];
+
+		if (s->scope != scope || s->kind != SENSOR_ENERGY)
+			continue;
+		if (!s->energy.measured)
+			return s->energy;
+		sum = elm__measured((sum.measured ? sum.value : 0) + s->energy.value);
+		if (scope == ELM__POWER_BOARD)
+			break;
+	}
+	return sum;
+}
+
+void elm__power_read(elm__device *device, double seconds, elm__device_sample *out)
 {
 	sensor_list *list = &device->rails;
 
 	out->rail_count = list->count;
 	for (size_t i = 0; i < list->count; i++) {
 		memcpy(out->rails[i].name, list->sensors[i].name, sizeof(out->rails[i].name));
-		out->rails[i].reading =
-			elm__sensor_read(device->root, &list->sensors[i], out->seconds);
+		out->rails[i].reading = elm__sensor_read(&device->root, &list->sensors[i], seconds);
 	}
 	add_up(list, out);
+	out->energy = add_up_energy(list, out->power_scope);
 }

@@ -2,11 +2,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "telemetry/internal.h"
-
-static const char first_look[] = "a first look; it takes two";
 
 /* "user nice system idle iowait irq softirq steal"; guests are part of user. */
 static bool parse_ticks(const char *text, core_ticks *out)
@@ -34,7 +31,7 @@ static elm__reading busy_share(const core_ticks *before, const core_ticks *now)
 	if (!now->known)
 		return elm__unmeasured("the core is switched off");
 	if (!before->known)
-		return elm__unmeasured(first_look);
+		return elm__first_look();
 	if (now->all <= before->all)
 		return elm__unmeasured("too soon after the last look");
 	all = (double)(now->all - before->all);
@@ -42,77 +39,64 @@ static elm__reading busy_share(const core_ticks *before, const core_ticks *now)
 	return elm__measured(busy < all ? 100 * busy / all : 100);
 }
 
-/* Puts the lines of /proc/stat into *now. */
-static sys_result read_stat(const char *root, processor *now)
+static void parse_line(const char *line, processor *now)
 {
-	char path[4096], line[512];
-	FILE *file;
+	unsigned core;
+	int at = 0;
 
-	snprintf(path, sizeof(path), "%s/proc/stat", root);
-	file = fopen(path, "re");
-	if (!file)
-		return SYS_ABSENT;
-	while (fgets(line, sizeof(line), file) && !strncmp(line, "cpu", 3)) {
-		unsigned core;
-		int at = 0;
-
-		if (line[3] == ' ')
-			(void)parse_ticks(line + 4, &now->all);
-		else if (sscanf(line + 3, "%u %n", &core, &at) == 1 && at &&
-			 core < ELM__DEVICE_CORES && parse_ticks(line + 3 + at, &now->cores[core]))
-			now->core_count = core >= now->core_count ? core + 1 : now->core_count;
-	}
-	fclose(file);
-	return now->all.known ? SYS_OK : SYS_FAILED;
+	if (line[3] == ' ')
+		(void)parse_ticks(line + 4, &now->all);
+	else if (sscanf(line + 3, "%u %n", &core, &at) == 1 && at && core < ELM__DEVICE_CORES &&
+		 parse_ticks(line + 3 + at, &now->cores[core]))
+		now->core_count = core >= now->core_count ? core + 1 : now->core_count;
 }
 
-/* User and system time of this process, the 14th and 15th field; its name, the second, may contain
- * anything. */
-static bool read_process(const char *root, uint64_t *ticks)
+/* Puts the lines of /proc/stat into *now. */
+static sys_result read_stat(elm__device *device, processor *now)
 {
-	char text[1024];
-	const char *at;
-	uint64_t user, system;
+	sys_result result = elm__file_text(&device->root, &device->cpu.stat, device->text,
+					   sizeof(device->text));
+	char *line = device->text, *end;
 
-	if (elm__sys_line(root, "/proc/self/stat", text, sizeof(text)))
-		return false;
-	at = strrchr(text, ')');
-	if (!at ||
-	    sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
-		   &user, &system) != 2)
-		return false;
-	*ticks = user + system;
-	return true;
+	/* A line that was cut off has no end. */
+	while (!strncmp(line, "cpu", 3) && (end = strchr(line, '\n'))) {
+		*end = '\0';
+		parse_line(line, now);
+		line = end + 1;
+	}
+	return result || now->all.known ? result : SYS_FAILED;
 }
 
 static elm__reading process_share(const processor *before, const processor *now, double seconds)
 {
+	const elm__reading *time = &now->process_time;
 	size_t cores = 0;
-	double ticks;
+	double used;
 
 	for (size_t i = 0; i < now->core_count; i++)
 		cores += now->cores[i].known;
-	if (!now->process_known || !cores)
+	if (!time->measured)
+		return *time;
+	if (!cores)
 		return elm__sys_unmeasured(SYS_FAILED);
-	if (!before->process_known || seconds <= 0)
-		return elm__unmeasured(first_look);
-	ticks = now->process_ticks > before->process_ticks ?
-			(double)(now->process_ticks - before->process_ticks) :
-			0;
-	return elm__measured(100 * ticks /
-			     ((double)sysconf(_SC_CLK_TCK) * seconds * (double)cores));
+	if (!before->process_time.measured || seconds <= 0)
+		return elm__first_look();
+	used = time->value - before->process_time.value;
+	return elm__measured(used > 0 ? 100 * used / (seconds * (double)cores) : 0);
 }
 
-void elm__processor_read(elm__device *device, elm__device_sample *out)
+void elm__processor_read(elm__device *device, double seconds, elm__device_sample *out)
 {
-	processor *before = &device->cpu, now = { .core_count = before->core_count };
-	sys_result result = read_stat(device->root, &now);
+	const processor *before = &device->cpu;
+	processor now = { .core_count = before->core_count };
+	sys_result result = read_stat(device, &now);
 
-	now.process_known = read_process(device->root, &now.process_ticks);
+	now.process_time = elm__process_time(device);
+	now.stat = device->cpu.stat;
 	out->cpu = result ? elm__sys_unmeasured(result) : busy_share(&before->all, &now.all);
 	out->core_count = now.core_count;
 	for (size_t i = 0; i < now.core_count; i++)
 		out->cores[i] = busy_share(&before->cores[i], &now.cores[i]);
-	out->process_cpu = process_share(before, &now, out->seconds);
-	*before = now;
+	out->process_cpu = process_share(before, &now, seconds);
+	device->cpu = now;
 }

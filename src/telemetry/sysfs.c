@@ -2,37 +2,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/text.h"
 #include "telemetry/internal.h"
-
-elm__reading elm__measured(double value)
-{
-	return (elm__reading){ .measured = true, .value = value };
-}
-
-elm__reading elm__unmeasured(const char *reason)
-{
-	return (elm__reading){ .reason = reason };
-}
-
-elm__reading elm__sys_unmeasured(sys_result result)
-{
-	switch (result) {
-	case SYS_ABSENT:
-		return elm__unmeasured("the kernel has no file for it");
-	case SYS_DENIED:
-		return elm__unmeasured("only root may read it on this system");
-	default:
-		return elm__unmeasured("the sensor gives no value now");
-	}
-}
 
 /* False when it does not fit. */
 static bool join(char *out, size_t size, const char *root, const char *path)
@@ -54,27 +30,102 @@ void elm__sys_path(char *out, size_t size, const char *format, ...)
 		out[0] = 0;
 }
 
-sys_result elm__sys_line(const char *root, const char *path, char *out, size_t size)
+static sys_result result_of(int reason)
+{
+	switch (reason) {
+	case ENOENT:
+	case ENOTDIR:
+	case ENODEV:
+	case ENXIO:
+		return SYS_ABSENT;
+	case EACCES:
+	case EPERM:
+		return SYS_DENIED;
+	case ESRCH:
+		return SYS_GONE;
+	default:
+		return SYS_FAILED;
+	}
+}
+
+void elm__file_close(sys_file *file)
+{
+	if (file->open)
+		close(file->fd);
+	file->open = false;
+}
+
+static sys_result open_file(const char *root, sys_file *file)
 {
 	char full[4096];
-	ssize_t length;
-	int reason, fd;
 
-	out[0] = '\0';
-	if (!join(full, sizeof(full), root, path))
+	if (file->open)
+		return SYS_OK;
+	if (!file->path[0] || !join(full, sizeof(full), root, file->path))
 		return SYS_ABSENT;
 	/* Opening must not wait for anybody, whatever lies there. */
-	fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return errno == EACCES || errno == EPERM ? SYS_DENIED : SYS_ABSENT;
-	length = read(fd, out, size - 1);
-	reason = errno;
-	close(fd);
-	if (length < 0)
-		return reason == EACCES || reason == EPERM ? SYS_DENIED : SYS_FAILED;
-	out[length] = '\0';
-	out[strcspn(out, "\n")] = '\0';
+	file->fd = open(full, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	file->open = file->fd >= 0;
+	return file->open ? SYS_OK : result_of(errno);
+}
+
+sys_result elm__file_text(const sys_root *root, sys_file *file, char *out, size_t size)
+{
+	sys_result result = open_file(root->path, file);
+	size_t length = 0;
+
+	out[0] = '\0';
+	if (result)
+		return result;
+	while (length < size - 1) {
+		ssize_t got = pread(file->fd, out + length, size - 1 - length, (off_t)length);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			result = result_of(errno);
+		if (got <= 0)
+			break;
+		length += (size_t)got;
+	}
+	out[result ? 0 : length] = '\0';
+	if (result || !root->keep)
+		elm__file_close(file);
+	return result;
+}
+
+/* Strict: what has more in it than a number is not understood. */
+static sys_result parse_number(const char *text, int64_t *out)
+{
+	char *end;
+	long long value;
+
+	errno = 0;
+	value = strtoll(text, &end, 10);
+	if (end == text || errno || end[strspn(end, " \t\n")])
+		return SYS_FAILED;
+	*out = value;
 	return SYS_OK;
+}
+
+sys_result elm__file_number(const sys_root *root, sys_file *file, int64_t *out)
+{
+	char text[SYS_TEXT];
+	sys_result result = elm__file_text(root, file, text, sizeof(text));
+
+	return result ? result : parse_number(text, out);
+}
+
+sys_result elm__sys_line(const char *root, const char *path, char *out, size_t size)
+{
+	const sys_root once = { .path = root };
+	sys_file file = { 0 };
+	sys_result result;
+
+	elm__sys_path(file.path, sizeof(file.path), "%s", path);
+	result = elm__file_text(&once, &file, out, size);
+	out[strcspn(out, "\n")] = '\0';
+	return result;
 }
 
 sys_result elm__sys_number(const char *root, const char *path, int64_t *out)
@@ -82,17 +133,7 @@ sys_result elm__sys_number(const char *root, const char *path, int64_t *out)
 	char text[SYS_TEXT];
 	sys_result result = elm__sys_line(root, path, text, sizeof(text));
 
-	if (result)
-		return result;
-	return sscanf(text, "%" SCNd64, out) == 1 ? SYS_OK : SYS_FAILED;
-}
-
-elm__reading elm__sys_reading(const char *root, const char *path, double scale)
-{
-	int64_t value = 0;
-	sys_result result = elm__sys_number(root, path, &value);
-
-	return result ? elm__sys_unmeasured(result) : elm__measured((double)value * scale);
+	return result ? result : parse_number(text, out);
 }
 
 size_t elm__sys_list(const char *root, const char *folder, const char *prefix,
@@ -121,56 +162,4 @@ size_t elm__sys_list(const char *root, const char *folder, const char *prefix,
 	closedir(dir);
 	qsort(out, count, SYS_PATH, (int (*)(const void *, const void *))strverscmp);
 	return count;
-}
-
-sensor *elm__sensor_add(sensor_list *list, const char *name, const char *folder, const char *file)
-{
-	sensor *added = &list->sensors[list->count];
-	int length;
-
-	if (list->count == ELM__DEVICE_SENSORS)
-		return NULL;
-	*added = (sensor){ .scale = 1 };
-	length = snprintf(added->path, sizeof(added->path), "%s/%s", folder, file);
-	if (length < 0 || (size_t)length >= sizeof(added->path))
-		return NULL;
-	snprintf(added->name, sizeof(added->name), "%s", name);
-	elm__make_printable(added->name);
-	list->count++;
-	return added;
-}
-
-/* Watts from a counter of microjoules. */
-static elm__reading read_energy(const char *root, sensor *s, double seconds)
-{
-	int64_t before = s->energy, now = 0;
-	bool known = s->known;
-	sys_result result = elm__sys_number(root, s->path, &now);
-
-	s->known = !result;
-	s->energy = now;
-	if (result)
-		return elm__sys_unmeasured(result);
-	if (!known || seconds <= 0)
-		return elm__unmeasured("a first look; it takes two");
-	if (now < before && s->range <= before)
-		return elm__unmeasured("the counter was started over");
-	if (now < before)
-		now += s->range;
-	return elm__measured((double)(now - before) * 1e-6 / seconds);
-}
-
-elm__reading elm__sensor_read(const char *root, sensor *s, double seconds)
-{
-	elm__reading first, second;
-
-	if (s->kind == SENSOR_ENERGY)
-		return read_energy(root, s, seconds);
-	first = elm__sys_reading(root, s->path, s->scale);
-	if (s->kind == SENSOR_VALUE || !first.measured)
-		return first;
-	second = elm__sys_reading(root, s->second, 1);
-	if (second.measured)
-		second.value *= first.value;
-	return second;
 }

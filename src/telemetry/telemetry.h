@@ -16,8 +16,9 @@
 
 typedef struct elm__reading {
 	bool measured;
-	double value;	    /* where measured */
-	const char *reason; /* where not: a static text that follows "unmeasured: " */
+	double value; /* where measured */
+	/* Where not: a static text that follows "unmeasured: "; NULL: it was never read. */
+	const char *reason;
 } elm__reading;
 
 enum { ELM__DEVICE_CORES = 256, ELM__DEVICE_SENSORS = 32, ELM__SENSOR_NAME = 48 };
@@ -36,10 +37,25 @@ typedef enum elm__power_scope {
 	ELM__POWER_SENSORS    /* all power sensors of the kernel's hwmon */
 } elm__power_scope;
 
+/* What can be read without the rest. */
+enum {
+	ELM__READ_PROCESSOR = 1 << 0, /* how busy the cores are, and process_cpu */
+	ELM__READ_PROCESS = 1 << 1,   /* the other readings of the process */
+	ELM__READ_PSS = 1 << 2, /* process_pss: the kernel walks all pages of the process for it */
+	ELM__READ_MEMORY = 1 << 3,
+	ELM__READ_PRESSURE = 1 << 4,
+	ELM__READ_TEMPERATURE = 1 << 5,
+	ELM__READ_POWER = 1 << 6,
+	ELM__READ_GROUPS = 7, /* how many there are */
+	ELM__READ_ALL = (1 << ELM__READ_GROUPS) - 1
+};
+
+/* Zeroed, it is one of which nothing was read yet. */
 typedef struct elm__device_sample {
 	uint64_t at_ns; /* CLOCK_MONOTONIC */
-	double seconds; /* since the sample before, which rates are averages over; 0: there was none
-			 */
+	/* Since the look before; 0: there was none. A rate is an average over the time since the
+	 * last look at its own group. */
+	double seconds;
 
 	elm__reading cpu; /* percent of all cores that were busy */
 	size_t core_count;
@@ -50,10 +66,14 @@ typedef struct elm__device_sample {
 	/* Percent of the last ten seconds in which some processes, or all, waited for memory. */
 	elm__reading memory_stall, memory_stall_all;
 
-	elm__reading process_cpu;     /* percent of all cores, by this process */
+	/* Of this process, or of the one that elm__device_watch names. */
+	elm__reading process_cpu;     /* percent of all cores */
+	elm__reading process_time;    /* seconds of processor time since it started */
 	elm__reading process_threads; /* how many */
 	/* Bytes that are resident, and of them private memory, mapped files and shared memory. */
 	elm__reading process_rss, process_anon, process_file, process_shared;
+	/* Bytes that are resident, each page divided by the number of processes that have it. */
+	elm__reading process_pss;
 
 	elm__reading temperature; /* degrees Celsius: the hottest of those below */
 	char hottest[ELM__SENSOR_NAME];
@@ -62,6 +82,9 @@ typedef struct elm__device_sample {
 
 	elm__reading power; /* watts */
 	elm__power_scope power_scope;
+	/* Joules since the first look, of the same scope, where the device counts them itself; of
+	 * others nobody knows what they drew between two looks. */
+	elm__reading energy;
 	size_t rail_count;
 	elm__named_reading rails[ELM__DEVICE_SENSORS]; /* watts; some may be parts of others */
 } elm__device_sample;
@@ -72,10 +95,19 @@ typedef struct elm__device elm__device;
 ELM_NODISCARD elm_status elm__device_open(const char *sysroot, elm__device **out, elm_error *error);
 void elm__device_close(elm__device *device); /* NULL allowed */
 
-/* Reads everything. One thread at a time. Rates need a sample before this one. */
-void elm__device_read(elm__device *device, elm__device_sample *out);
+/* Makes readings of the process those of another one, by its number; 0 is this process. */
+void elm__device_watch(elm__device *device, int64_t pid);
+
+/* Keeps files open between looks, for those who look often. A sensor that is unplugged says so
+ * all the same; one that is plugged in again at the same place may stay unmeasured. */
+void elm__device_keep_open(elm__device *device);
+
+/* Reads some groups; what is of others stays as it is in *out, so that it must have been zeroed
+ * once. One thread at a time. Rates need a look before this one. */
+void elm__device_read(elm__device *device, unsigned groups, elm__device_sample *out);
 /* The same at a time that the caller says, for tests. */
-void elm__device_read_at(elm__device *device, uint64_t now_ns, elm__device_sample *out);
+void elm__device_read_at(elm__device *device, unsigned groups, uint64_t now_ns,
+			 elm__device_sample *out);
 
 /* "board", ...; "" for ELM__POWER_NONE. */
 const char *elm__power_scope_name(elm__power_scope scope);

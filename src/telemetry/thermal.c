@@ -69,19 +69,20 @@ void elm__thermal_find(const char *root, sensor_list *list)
 		find_inputs(root, chips[i], list);
 }
 
-void elm__thermal_read(elm__device *device, elm__device_sample *out)
+void elm__thermal_read(elm__device *device, double seconds, elm__device_sample *out)
 {
 	sensor_list *list = &device->temperatures;
 
 	out->temperature = elm__unmeasured(
 		list->count ? "no temperature sensor gives a value now" :
 			      "the kernel shows no temperature sensor; virtual machines have none");
+	out->hottest[0] = '\0';
 	out->temperature_count = list->count;
 	for (size_t i = 0; i < list->count; i++) {
 		elm__named_reading *to = &out->temperatures[i];
 
 		memcpy(to->name, list->sensors[i].name, sizeof(to->name));
-		to->reading = elm__sensor_read(device->root, &list->sensors[i], 0);
+		to->reading = elm__sensor_read(&device->root, &list->sensors[i], seconds);
 		if (to->reading.measured &&
 		    (to->reading.value < coldest || to->reading.value > hottest))
 			to->reading = elm__unmeasured("the sensor is switched off");

@@ -37,12 +37,13 @@ static void open_device(void)
 {
 	elm_error error = { 0 };
 
+	memset(&sample, 0, sizeof(sample));
 	assert_int_equal(elm__device_open(root, &device, &error), ELM_OK);
 }
 
 static void look(uint64_t second)
 {
-	elm__device_read_at(device, second * SECOND, &sample);
+	elm__device_read_at(device, ELM__READ_ALL, second * SECOND, &sample);
 }
 
 static void assert_value(elm__reading reading, double value)
@@ -404,7 +405,7 @@ static void this_machine(void **state)
 
 	root[0] = '\0';
 	open_device();
-	elm__device_read(device, &sample);
+	elm__device_read(device, ELM__READ_ALL, &sample);
 	assert_true(sample.core_count > 0);
 	assert_true(sample.process_rss.measured && sample.process_rss.value > 0);
 	assert_true(sample.memory_total.value >= sample.memory_available.value);
