@@ -113,6 +113,8 @@ struct elm__device {
 	processor cpu;
 	process process;
 	sys_file meminfo;
+	bool group_known;
+	double group_limit; /* bytes that the control group allows */
 	sensor_list temperatures, rails;
 	char text[SYS_FILE]; /* the file that is being read */
 };

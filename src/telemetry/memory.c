@@ -17,11 +17,17 @@ void elm__memory_read(elm__device *device, double seconds, elm__device_sample *o
 
 	elm__wanted_lines(result, device->text, lines, sizeof(lines) / sizeof(lines[0]));
 	out->memory_available = available;
-	/* The control group may allow less than there is. */
-	if (out->memory_total.measured && elm__memory_total(device->root.path, &bytes))
-		out->memory_total.value = (double)bytes;
-	if (available.measured && elm__memory_available(device->root.path, &bytes))
-		out->memory_available.value = (double)bytes;
+	/* The control group may allow less than there is; those who look often look for that once.
+	 */
+	if (!device->group_known && elm__memory_total(device->root.path, &bytes)) {
+		device->group_limit = (double)bytes;
+		device->group_known = device->root.keep;
+	}
+	if (out->memory_total.measured && device->group_limit < out->memory_total.value) {
+		out->memory_total.value = device->group_limit;
+		if (available.measured && elm__memory_available(device->root.path, &bytes))
+			out->memory_available.value = (double)bytes;
+	}
 	out->swap_used = free;
 	if (free.measured && out->swap_total.measured)
 		out->swap_used.value = out->swap_total.value - free.value;

@@ -58,15 +58,20 @@ static bool read_clock(const elm__device *device, double *seconds)
 /* User and system time, the 14th and 15th field; its name, the second, may contain anything. */
 elm__reading elm__process_time(elm__device *device)
 {
-	sys_result result = read_text(device, &device->process.stat);
-	const char *at = strrchr(device->text, ')');
+	sys_result result;
+	const char *at;
 	uint64_t user, kernel;
 	double seconds;
 
+	/* Of another one the file tells whether it is still the same. */
+	if (!device->process.pid && read_clock(device, &seconds))
+		return elm__measured(seconds);
+	result = read_text(device, &device->process.stat);
 	if (result)
 		return unmeasured(device, result);
 	if (read_clock(device, &seconds))
 		return elm__measured(seconds);
+	at = strrchr(device->text, ')');
 	if (!at ||
 	    sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %" SCNu64 " %" SCNu64,
 		   &user, &kernel) != 2)

@@ -216,21 +216,21 @@ static void shares_are_of_a_tenth_of_a_second(void **state)
 	finish();
 }
 
-/* Each group may take 0.5 percent of a core, divided by their number. */
+/* Each group may take 0.7 percent of a core, divided by their number. */
 static void dear_reads_are_made_rarely(void **state)
 {
 	elm__recorder_state rss;
 
 	begin("dear");
 	put_rss(1);
-	cpu_step = 100000; /* 0.1 ms */
+	cpu_step = 140000; /* 0.14 ms */
 	create(ELM__READ_PROCESS | ELM__READ_MEMORY, 10 * MS, 64);
 	for (int i = 0; i < 400; i++) {
 		now += 10 * MS;
 		elm__recorder_step(recorder);
 	}
 	elm__recorder_state_of(recorder, column("process_rss"), &rss);
-	assert_int_equal(rss.reads, 100); /* of 0.1 ms in 4 s: 0.25 % */
+	assert_int_equal(rss.reads, 100); /* of 0.14 ms in 4 s: 0.35 % */
 	finish();
 }
 
