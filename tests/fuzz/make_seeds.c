@@ -57,6 +57,7 @@ int main(int argc, char **argv)
 	seeds_negotiate();
 	seeds_prompt();
 	seeds_request();
+	seeds_sse();
 	seeds_tasks();
 	seeds_tokenizer();
 	seeds_training();

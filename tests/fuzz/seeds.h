@@ -36,6 +36,7 @@ void seeds_jinja(void);
 void seeds_negotiate(void);
 void seeds_prompt(void);
 void seeds_request(void);
+void seeds_sse(void);
 void seeds_tasks(void);
 void seeds_tokenizer(void);
 void seeds_training(void);
