@@ -17,9 +17,6 @@ typedef struct settings {
 	cli_model_settings engine;
 } settings;
 
-/* Below this importances are noise. */
-enum { FEW_TOKENS = 4096 };
-
 #define S settings
 static const cli_option arguments[] = {
 	{ "MODEL", 0, CLI_FILE(S, model), NULL, "the GGUF file, best in F16 or F32",
@@ -58,19 +55,12 @@ static bool watch(void *user, uint64_t done, uint64_t total)
 	return *w->interrupted != 0;
 }
 
-static int report_done(const cli_context *cli, const elm__calibrate_report *r, uint32_t widest)
+static int report_done(const cli_context *cli, const elm__calibrate_report *r,
+		       const elm_model *model)
 {
 	const settings *s = cli->settings;
 
-	if (r->tokens < FEW_TOKENS)
-		elm_log(ELM_LOG_WARN,
-			"%llu tokens say little about what matters; a good calibration has tens of "
-			"thousands",
-			(unsigned long long)r->tokens);
-	else if (s->products && r->tokens < 2 * (uint64_t)widest)
-		elm_log(ELM_LOG_WARN,
-			"%llu tokens are few for Hessians of %u channels; use at least %u",
-			(unsigned long long)r->tokens, widest, 2 * widest);
+	cli_warn_few_tokens(model, r->tokens, s->products);
 	if (cli->json)
 		return cli_print_json(cli, json_pack("{s:s, s:I, s:I, s:I, s:b, s:b}", "output",
 						     s->output, "tokens", (json_int_t)r->tokens,
@@ -86,7 +76,6 @@ static int report_done(const cli_context *cli, const elm__calibrate_report *r, u
 static int calibrate(cli_context *cli, elm_model *model)
 {
 	const settings *s = cli->settings;
-	const elm_model_info *info = elm_model_get_info(model);
 	watching state = { .interrupted = cli_interrupt_watch() };
 	elm__calibrate_options o = { .walk = cli_walk_options(&s->text, model),
 				     .output = s->output,
@@ -110,8 +99,7 @@ static int calibrate(cli_context *cli, elm_model *model)
 	elm_free(tokens);
 	if (status)
 		return cli_fail_error(cli, &error);
-	return report_done(cli, &report,
-			   info->ffn_width > info->width ? info->ffn_width : info->width);
+	return report_done(cli, &report, model);
 }
 
 static int run(cli_context *cli)

@@ -1,8 +1,11 @@
 #include "cli/calibration.h"
 
+#include <edgelm/log.h>
+
 #include "cli/vocabulary.h"
 
-enum { DEFAULT_WINDOW = 512 };
+/* Below FEW_TOKENS importances are noise. */
+enum { DEFAULT_WINDOW = 512, FEW_TOKENS = 4096 };
 
 #define S cli_calibration_settings
 const cli_option cli_calibration_options[] = {
@@ -48,4 +51,20 @@ elm__walk_options cli_walk_options(const cli_calibration_settings *settings, con
 		.threads = (uint32_t)settings->threads,
 		.memory = (uint64_t)settings->memory,
 	};
+}
+
+void cli_warn_few_tokens(const elm_model *model, uint64_t tokens, bool hessians)
+{
+	const elm_model_info *info = elm_model_get_info(model);
+	uint32_t widest = info->ffn_width > info->width ? info->ffn_width : info->width;
+
+	if (tokens < FEW_TOKENS)
+		elm_log(ELM_LOG_WARN,
+			"%llu tokens say little about what matters; a good calibration has tens of "
+			"thousands",
+			(unsigned long long)tokens);
+	else if (hessians && tokens < 2 * (uint64_t)widest)
+		elm_log(ELM_LOG_WARN,
+			"%llu tokens are few for Hessians of %u channels; use at least %u",
+			(unsigned long long)tokens, widest, 2 * widest);
 }

@@ -28,4 +28,7 @@ ELM_NODISCARD elm_status cli_calibration_text(const cli_calibration_settings *se
 elm__walk_options cli_walk_options(const cli_calibration_settings *settings,
 				   const elm_model *model);
 
+/* Warns where so many tokens say little, or little for Hessians. */
+void cli_warn_few_tokens(const elm_model *model, uint64_t tokens, bool hessians);
+
 #endif

@@ -52,8 +52,17 @@ static bool tell(const elm__calibrate_options *o, const elm__walk *walk)
 			   layers * walk->windows);
 }
 
-static elm_status go(elm__calib *calib, elm__walk *walk, const elm__calibrate_options *o,
-		     elm_error *error)
+/* Keeps what is done so far, where there is a file for it. */
+static elm_status keep(const elm__calib *calib, const elm__walk *walk,
+		       const elm__calibrate_options *o, elm_error *error)
+{
+	if (!o->output || (!walk->layer && !walk->done))
+		return ELM_OK;
+	return elm__calib_save(calib, walk, o->output, error);
+}
+
+elm_status elm__calib_collect(elm__calib *calib, elm__walk *walk, const elm__calibrate_options *o,
+			      elm_error *error)
 {
 	elm__calib_observer see = { calib, 0 };
 	const elm__observer observer = { elm__calib_see, &see };
@@ -64,14 +73,14 @@ static elm_status go(elm__calib *calib, elm__walk *walk, const elm__calibrate_op
 		bool cancelled = tell(o, walk);
 
 		if (cancelled || elm__seconds_between(saved, elm__now_ns()) > SAVE_SECONDS) {
-			if (walk->layer || walk->done)
-				status = elm__calib_save(calib, walk, o->output, error);
+			status = keep(calib, walk, o, error);
 			saved = elm__now_ns();
 		}
 		if (cancelled && !status)
 			status = elm_error_set(error, ELM_ERR_CANCELLED, "interrupted%s",
-					       walk->layer || walk->done ? "; go on with --resume" :
-									   "");
+					       o->output && (walk->layer || walk->done) ?
+						       "; go on with --resume" :
+						       "");
 		if (status)
 			return status;
 		see.layer = walk->layer;
@@ -82,6 +91,8 @@ static elm_status go(elm__calib *calib, elm__walk *walk, const elm__calibrate_op
 			elm__channels_mirror(
 				elm__calib_at(calib, (elm__role){ see.layer, (elm__input)i }));
 	}
+	if (!status)
+		see_output(calib, walk);
 	return status;
 }
 
@@ -108,11 +119,9 @@ elm_status elm__calibrate(elm_model *model, const elm_token *tokens, size_t coun
 	if (!status && options->resume)
 		status = elm__calib_resume(&calib, &walk, options->output, &report->resumed, error);
 	if (!status)
-		status = go(&calib, &walk, options, error);
-	if (!status) {
-		see_output(&calib, &walk);
+		status = elm__calib_collect(&calib, &walk, options, error);
+	if (!status)
 		status = elm__calib_save(&calib, &walk, options->output, error);
-	}
 	report->window = walk.window;
 	report->windows = walk.windows;
 	report->tokens = (uint64_t)walk.windows * walk.window;

@@ -9,7 +9,7 @@ typedef bool elm__compress_progress(void *user, uint64_t done, uint64_t total);
 
 typedef struct elm__calibrate_options {
 	elm__walk_options walk; /* `beside` is set to `output` */
-	const char *output;	/* the file */
+	const char *output;	/* the file; NULL for elm__calib_collect that keeps nothing */
 	const char *text_name;	/* that the file mentions; may be NULL */
 	bool products;
 	bool resume;			  /* go on from an unfinished file where there is one */
@@ -30,5 +30,11 @@ typedef struct elm__calibrate_report {
 ELM_NODISCARD elm_status elm__calibrate(elm_model *model, const elm_token *tokens, size_t count,
 					const elm__calibrate_options *options,
 					elm__calibrate_report *report, elm_error *error);
+
+/* Adds what the rest of the text makes every layer read. Of the options only `output`, `progress`
+ * and `user` count. */
+ELM_NODISCARD elm_status elm__calib_collect(elm__calib *calib, elm__walk *walk,
+					    const elm__calibrate_options *options,
+					    elm_error *error);
 
 #endif

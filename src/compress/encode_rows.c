@@ -103,23 +103,31 @@ elm_status elm__encode_rows(elm__pool *pool, const elm_gguf_tensor *tensor, elm_
 	return atomic_load(&j.status) ? bad_weights(&j, error) : ELM_OK;
 }
 
+elm_status elm__decode_tensor_row(const elm_gguf_tensor *tensor, uint64_t row, float *out,
+				  elm_error *error)
+{
+	uint64_t rows = tensor->elements / tensor->dims[0];
+	size_t cols = (size_t)tensor->dims[0], col;
+	const char *blocks = (const char *)tensor->data + row * (tensor->bytes / rows);
+
+	if (elm__check_row(tensor->type, blocks, cols, &col) == ELM_ERR_FORMAT)
+		return elm_error_set(error, ELM_ERR_FORMAT,
+				     "tensor %s: weight %zu of row %llu is infinite or not a "
+				     "number; the model is damaged",
+				     tensor->name, col, (unsigned long long)row);
+	if (elm__dequantize_row(tensor->type, blocks, out, cols))
+		return elm_error_set(error, ELM_ERR_UNSUPPORTED,
+				     "tensor %s has type %s, which weights cannot have",
+				     tensor->name, elm_type_get(tensor->type)->name);
+	return ELM_OK;
+}
+
 elm_status elm__decode_tensor(const elm_gguf_tensor *tensor, float *out, elm_error *error)
 {
 	uint64_t rows = tensor->elements / tensor->dims[0];
-	size_t row_bytes = (size_t)(tensor->bytes / rows), cols = (size_t)tensor->dims[0], col;
+	elm_status status = ELM_OK;
 
-	for (uint64_t i = 0; i < rows; i++) {
-		const char *row = (const char *)tensor->data + i * row_bytes;
-
-		if (elm__check_row(tensor->type, row, cols, &col))
-			return elm_error_set(error, ELM_ERR_FORMAT,
-					     "tensor %s: weight %zu of row %llu is infinite or not "
-					     "a number; the model is damaged",
-					     tensor->name, col, (unsigned long long)i);
-		if (elm__dequantize_row(tensor->type, row, out + i * cols, cols))
-			return elm_error_set(error, ELM_ERR_UNSUPPORTED,
-					     "tensor %s has type %s, which weights cannot have",
-					     tensor->name, elm_type_get(tensor->type)->name);
-	}
-	return ELM_OK;
+	for (uint64_t i = 0; i < rows && !status; i++)
+		status = elm__decode_tensor_row(tensor, i, out + i * tensor->dims[0], error);
+	return status;
 }

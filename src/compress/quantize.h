@@ -83,7 +83,11 @@ ELM_NODISCARD elm_status elm__encode_rows(elm__pool *pool, const elm_gguf_tensor
 					  uint64_t first, uint64_t rows, void *out,
 					  elm_error *error);
 
-/* All of a tensor as floats. */
+/* One row of a tensor as floats. ELM_ERR_FORMAT, with its name, when one is infinite or NaN. */
+ELM_NODISCARD elm_status elm__decode_tensor_row(const elm_gguf_tensor *tensor, uint64_t row,
+						float *out, elm_error *error);
+
+/* All of a tensor. */
 ELM_NODISCARD elm_status elm__decode_tensor(const elm_gguf_tensor *tensor, float *out,
 					    elm_error *error);
 

@@ -15,8 +15,7 @@ static const char *output_name(const elm_gguf *gguf)
 	return elm_gguf_tensor_find(gguf, "output.weight") ? "output.weight" : "token_embd.weight";
 }
 
-/* "blk.17.rest": the number and where the rest begins. */
-static const char *split_name(const char *tensor, uint32_t *layer)
+const char *elm__role_split(const char *tensor, uint32_t *layer)
 {
 	uint32_t number = 0;
 	const char *at = tensor + 4;
@@ -31,7 +30,7 @@ static const char *split_name(const char *tensor, uint32_t *layer)
 
 bool elm__role_of(const elm_gguf *gguf, const elm__hparams *hp, const char *tensor, elm__role *role)
 {
-	const char *rest = split_name(tensor, &role->layer);
+	const char *rest = elm__role_split(tensor, &role->layer);
 	size_t length;
 
 	if (!strcmp(tensor, output_name(gguf))) {

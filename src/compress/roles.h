@@ -14,6 +14,9 @@ typedef struct elm__role {
 	elm__input input;
 } elm__role;
 
+/* "blk.17.rest": the number, and where the rest begins; NULL for other names. */
+const char *elm__role_split(const char *tensor, uint32_t *layer);
+
 /* "blk.3.attn_q.weight" and the like; the output matrix too, which is the embedding in a model
  * that has no other. False for tensors that multiply nothing. */
 bool elm__role_of(const elm_gguf *gguf, const elm__hparams *hp, const char *tensor,

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "gguf/copy.h"
 #include "gguf/internal.h"
 
 /* A multiple of every alignment, so that rounding up to it cannot overflow. */
@@ -302,23 +303,29 @@ static bool describes_file(const char *key)
 	       !strcmp(key, ELM__GGUF_SPLIT_COUNT_KEY) || !strcmp(key, ELM__GGUF_SPLIT_TENSORS_KEY);
 }
 
+elm_status elm__gguf_writer_copy_as(elm_gguf_writer *writer, const char *key, const elm_gguf_kv *kv,
+				    elm_error *error)
+{
+	elm__buf encoded = ELM__BUF_INIT;
+
+	put_u32(&encoded, kv->kind);
+	if (kv->kind == ELM_GGUF_ARRAY) {
+		put_u32(&encoded, kv->element_kind);
+		put_u64(&encoded, kv->count);
+	}
+	elm__buf_append(&encoded, kv->payload, elm__gguf_payload_bytes(kv));
+	return store(writer, key, &encoded, error);
+}
+
 elm_status elm_gguf_writer_copy(elm_gguf_writer *writer, const elm_gguf_kv *kv, elm_error *error)
 {
 	char *key = elm__strndup(kv->key.data, kv->key.length);
-	elm__buf encoded = ELM__BUF_INIT;
 	elm_status status = ELM_OK;
 
 	if (!key)
 		return out_of_memory(writer, error);
-	if (!describes_file(key)) {
-		put_u32(&encoded, kv->kind);
-		if (kv->kind == ELM_GGUF_ARRAY) {
-			put_u32(&encoded, kv->element_kind);
-			put_u64(&encoded, kv->count);
-		}
-		elm__buf_append(&encoded, kv->payload, elm__gguf_payload_bytes(kv));
-		status = store(writer, key, &encoded, error);
-	}
+	if (!describes_file(key))
+		status = elm__gguf_writer_copy_as(writer, key, kv, error);
 	elm__free(key);
 	return status;
 }

@@ -10,6 +10,9 @@
  */
 static const elm__arch archs[] = {
 	{ .name = "llama" },
+	/* llama with layers of different widths, the name under which llama.cpp loads them. Those
+	   of this name that leave out whole attention or feed-forward blocks are refused. */
+	{ .name = "deci" },
 	{ .name = "qwen2", .rope_split = true },
 	{ .name = "qwen3", .rope_split = true, .qk_norm = true },
 	{ .name = "gemma2",
@@ -42,5 +45,5 @@ const elm__arch *elm__arch_find(const char *name, uint64_t length)
 
 const char *elm__arch_names(void)
 {
-	return "llama, qwen2, qwen3, gemma2, gemma3, phi3";
+	return "llama, deci, qwen2, qwen3, gemma2, gemma3, phi3";
 }

@@ -35,4 +35,10 @@ struct elm__trainer {
 /* Everything that decides what the next losses are, as text that a person can compare. */
 void elm__trainer_settings(const elm__trainer *trainer, char *out, size_t size);
 
+/* Packs windows [first, n) of a list into one batch, as many as fit; returns the first that did
+ * not. */
+size_t elm__trainer_pack(elm__trainer *trainer, const elm__corpus *corpus,
+			 const elm__window *windows, size_t first, size_t n,
+			 elm__train_batch *batch);
+
 #endif

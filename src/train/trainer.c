@@ -279,10 +279,8 @@ elm_status elm__trainer_teach(elm__trainer *t, const elm__teaching *teaching, el
 
 /* --- steps --- */
 
-/* Packs windows [first, n) of a list into one batch, as many as fit; returns the first that did
- * not. */
-static size_t pack(elm__trainer *t, const elm__corpus *corpus, const elm__window *windows,
-		   size_t first, size_t n, elm__train_batch *batch)
+size_t elm__trainer_pack(elm__trainer *t, const elm__corpus *corpus, const elm__window *windows,
+			 size_t first, size_t n, elm__train_batch *batch)
 {
 	*batch = (elm__train_batch){ .tokens = t->tokens,
 				     .targets = t->targets,
@@ -351,7 +349,7 @@ elm_status elm__trainer_step(elm__trainer *t, elm__train_report *report, elm_err
 	for (size_t i = 0; i < n;) {
 		elm__train_batch batch;
 		elm__lesson lesson;
-		size_t last = pack(t, t->feed.corpus, t->windows, i, n, &batch);
+		size_t last = elm__trainer_pack(t, t->feed.corpus, t->windows, i, n, &batch);
 
 		status = ask_teacher(t, i, last, &batch, &lesson, error);
 		if (status)
@@ -385,7 +383,7 @@ elm_status elm__trainer_measure(elm__trainer *t, const elm__corpus *corpus,
 			status = elm_error_set(error, ELM_ERR_CANCELLED, "interrupted");
 			break;
 		}
-		i = pack(t, corpus, feed.windows, i, feed.count, &batch);
+		i = elm__trainer_pack(t, corpus, feed.windows, i, feed.count, &batch);
 		elm__pass_run(t->pass, &batch, t->weights, NULL, loss);
 	}
 	elm__feed_release(&feed);
