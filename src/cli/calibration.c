@@ -9,7 +9,9 @@ enum { DEFAULT_WINDOW = 512, FEW_TOKENS = 4096 };
 
 #define S cli_calibration_settings
 const cli_option cli_calibration_options[] = {
-	{ "file", 'f', CLI_FILE(S, file), "FILE", "the text; standard input when left out" },
+	{ "file", 'f', CLI_FILE(S, file), "FILE",
+	  "the text; \"-\" is standard input, which calibrate and quantize take when this is left "
+	  "out" },
 	{ "ctx", 'c', CLI_INT(S, window), "N", "tokens of a window",
 	  .default_text = "512, or what the model was trained for if that is less",
 	  .range = { 2, 65536 } },

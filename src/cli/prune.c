@@ -51,7 +51,7 @@ static const cli_option options[] = {
 	  "is a text or --calib, else magnitude",
 	  .choices = scores },
 	{ "attention", 0, CLI_CHOICE(S, attention), "WHAT",
-	  "what goes of attention: as many query heads from each group that shares a key head; "
+	  "what may go of attention: as many query heads from each group that shares a key head; "
 	  "whole groups, which makes the cache smaller too; or nothing; auto is heads where they "
 	  "share keys, else groups, and nothing where llama.cpp could not load it",
 	  .choices = attentions },

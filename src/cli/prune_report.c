@@ -26,12 +26,13 @@ static json_t *layer_json(const cli_pruned *p, uint32_t i)
 {
 	const elm__pruned_layer *l = &p->plan->layers[i];
 	const elm__layer_shape *s = &p->plan->hp->shapes[l->from];
-	json_t *layer = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "layer",
-				  (json_int_t)i, "from", (json_int_t)l->from, "heads",
-				  (json_int_t)l->heads, "heads_before", (json_int_t)s->heads,
-				  "kv_heads", (json_int_t)l->kv_heads, "kv_heads_before",
-				  (json_int_t)s->kv_heads, "neurons", (json_int_t)l->neurons,
-				  "neurons_before", (json_int_t)s->ffn, "score_lost", l->lost);
+	json_t *layer =
+		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}", "layer",
+			  (json_int_t)i, "from", (json_int_t)l->from, "heads", (json_int_t)l->heads,
+			  "heads_before", (json_int_t)s->heads, "kv_heads", (json_int_t)l->kv_heads,
+			  "kv_heads_before", (json_int_t)s->kv_heads, "neurons",
+			  (json_int_t)l->neurons, "neurons_before", (json_int_t)s->ffn,
+			  "attention_score_lost", l->heads_lost, "ffn_score_lost", l->neurons_lost);
 
 	if (layer && p->repairs) {
 		json_object_set_new(layer, "attention_error_left", share_json(&p->repairs[i].out));
@@ -86,23 +87,27 @@ static void print_table(const cli_pruned *p)
 {
 	char heads[32], kv_heads[32], neurons[32], out[32], down[32];
 
-	printf("%5s  %-12s %-12s %-16s %10s", "layer", "heads", "key heads", "neurons",
-	       "score lost");
+	printf("%5s  %-12s %-12s %-16s %s", "layer", "heads", "key heads", "neurons",
+	       "score lost: attention, neurons");
 	printf(p->repairs ? "  error left: attention, neurons\n" : "\n");
-	for (uint32_t i = 0, next = 0; i < p->plan->count; i++, next++) {
+	for (uint32_t from = 0, i = 0; from < p->plan->hp->layers; from++) {
 		const elm__pruned_layer *l = &p->plan->layers[i];
-		const elm__layer_shape *s = &p->plan->hp->shapes[l->from];
+		const elm__layer_shape *s = &p->plan->hp->shapes[from];
 
-		for (; next < l->from; next++)
-			printf("%5u  gone\n", next);
-		printf("%5u  %-12s %-12s %-16s %8.1f %%", l->from,
+		if (i == p->plan->count || l->from != from) {
+			printf("%5u  gone\n", from);
+			continue;
+		}
+		printf("%5u  %-12s %-12s %-16s %19.1f %%, %6.1f %%", l->from,
 		       change(s->heads, l->heads, heads, sizeof(heads)),
 		       change(s->kv_heads, l->kv_heads, kv_heads, sizeof(kv_heads)),
-		       change(s->ffn, l->neurons, neurons, sizeof(neurons)), 100 * l->lost);
+		       change(s->ffn, l->neurons, neurons, sizeof(neurons)), 100 * l->heads_lost,
+		       100 * l->neurons_lost);
 		if (p->repairs)
 			printf("  %21s, %7s", percent(&p->repairs[i].out, out, sizeof(out)),
 			       percent(&p->repairs[i].down, down, sizeof(down)));
 		putchar('\n');
+		i++;
 	}
 }
 

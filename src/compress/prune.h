@@ -53,7 +53,7 @@ typedef struct elm__pruned_layer {
 	uint32_t from; /* its number in the model */
 	uint32_t heads, kv_heads, neurons;
 	uint32_t *head, *kv_head, *neuron;
-	double lost; /* share of the scores of the layer */
+	double heads_lost, neurons_lost; /* shares of the scores of the layer's heads and neurons */
 } elm__pruned_layer;
 
 typedef struct elm__prune_plan {

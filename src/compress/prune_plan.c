@@ -190,18 +190,12 @@ static void pick_neurons(const planner *p, elm__pruned_layer *l, double *lost)
 	pick(p, ffn, l->neurons, l->neuron, lost);
 }
 
-static double total_score(const planner *p, uint32_t layer)
+static double sum_of(const float *scores, size_t n)
 {
-	const elm__layer_shape *s = &p->plan->hp->shapes[layer];
-	const elm__units *u = &p->units[layer];
 	double sum = 0;
 
-	for (uint32_t i = 0; i < s->heads; i++)
-		sum += (double)u->heads[i];
-	for (uint32_t i = 0; i < s->kv_heads; i++)
-		sum += (double)u->kv_heads[i];
-	for (uint32_t i = 0; i < s->ffn; i++)
-		sum += (double)u->neurons[i];
+	for (size_t i = 0; i < n; i++)
+		sum += (double)scores[i];
 	return sum;
 }
 
@@ -221,6 +215,23 @@ static uint64_t count_all(const planner *p, share gone)
 	return weights;
 }
 
+/* Picks the parts of a layer. What is lost is taken relative to the block that loses it: attention
+ * and neurons are worth the same, however much each adds to the residual stream. */
+static void pick_parts(const planner *p, elm__pruned_layer *l)
+{
+	const elm__layer_shape *s = &p->plan->hp->shapes[l->from];
+	const elm__units *u = &p->units[l->from];
+	double heads = sum_of(u->heads, s->heads) + sum_of(u->kv_heads, s->kv_heads);
+	double neurons = sum_of(u->neurons, s->ffn), lost = 0;
+
+	pick_groups(p, l, &lost);
+	pick_heads(p, l, &lost);
+	l->heads_lost = heads > 0 ? lost / heads : 0 * heads;
+	lost = 0;
+	pick_neurons(p, l, &lost);
+	l->neurons_lost = neurons > 0 ? lost / neurons : 0 * neurons;
+}
+
 /* Picks the parts of all layers; returns what is lost. */
 static double pick_all(const planner *p)
 {
@@ -228,14 +239,9 @@ static double pick_all(const planner *p)
 
 	for (uint32_t i = 0; i < p->plan->count; i++) {
 		elm__pruned_layer *l = &p->plan->layers[i];
-		double total = total_score(p, l->from);
 
-		l->lost = 0;
-		pick_groups(p, l, &l->lost);
-		pick_heads(p, l, &l->lost);
-		pick_neurons(p, l, &l->lost);
-		sum += l->lost;
-		l->lost = total > 0 ? l->lost / total : 0;
+		pick_parts(p, l);
+		sum += l->heads_lost + l->neurons_lost;
 	}
 	return sum;
 }

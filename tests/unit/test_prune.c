@@ -1,5 +1,5 @@
 /* Pruning: a model without parts computes what the whole one does with these parts at zero, plans
- * reach their goals, scores are what their definitions say, reconstruction is the optimum. */
+ * reach their goals, scores are what their definitions say, failures leave nothing behind. */
 #include <edgelm/session.h>
 #include <math.h>
 #include <setjmp.h>
@@ -154,6 +154,7 @@ static float *logits_of(const char *path)
 	if (elm_model_open(path, NULL, &model, &error))
 		fail_msg("%s", error.text);
 	options.kv_type = ELM_TYPE_F32;
+	options.threads = 1;
 	assert_int_equal(elm_session_create(model, &options, &session, NULL), ELM_OK);
 	for (int i = 0; i < TOKENS; i++) {
 		elm_token token = token_at(i);
@@ -319,7 +320,8 @@ static void best_parts_stay(void **state)
 		assert_int_equal(l->head[4], 6);
 		for (uint32_t n = 1; n < 96; n += 3)
 			assert_true(is_kept(l->neuron, l->neurons, n));
-		assert_true(l->lost > 0 && l->lost < 0.02);
+		assert_true(l->heads_lost > 0 && l->heads_lost < 0.02);
+		assert_true(l->neurons_lost > 0 && l->neurons_lost < 0.02);
 	}
 	assert_true(s.plan.uniform);
 	assert_string_equal(elm__prune_arch(&s.plan)->name, "llama");
@@ -381,9 +383,11 @@ static double weight_at(const elm_gguf *gguf, const char *name, uint64_t row, ui
 
 static void calibrate(elm__calib *calib, const char *path, const subject *s, bool products)
 {
-	elm__calibrate_options o = { .walk = { .window = TOKENS, .threads = 2, .memory = UINT64_MAX },
-				     .output = path,
-				     .products = products };
+	elm__calibrate_options o = {
+		.walk = { .window = TOKENS, .threads = 2, .memory = UINT64_MAX },
+		.output = path,
+		.products = products
+	};
 	elm__calibrate_report report;
 	elm_token tokens[400];
 	elm_error error = { 0 };
@@ -510,129 +514,6 @@ static void derivatives(void **state)
 }
 
 /* --- reconstruction --- */
-
-enum { COLS = 24, KEPT = 15, ROWS = 9, SAMPLES = 300 };
-
-/* a x = b for symmetric positive definite a (n x n), in place, without pivots. */
-static void solve_plainly(double *a, double *b, size_t n)
-{
-	for (size_t k = 0; k < n; k++)
-		for (size_t i = k + 1; i < n; i++) {
-			double factor = a[i * n + k] / a[k * n + k];
-
-			for (size_t j = k; j < n; j++)
-				a[i * n + j] -= factor * a[k * n + j];
-			b[i] -= factor * b[k];
-		}
-	for (size_t k = n; k-- > 0;) {
-		for (size_t j = k + 1; j < n; j++)
-			b[k] -= a[k * n + j] * b[j];
-		b[k] /= a[k * n + k];
-	}
-}
-
-static void reconstruction_is_the_optimum(void **state)
-{
-	float x[SAMPLES][COLS], products[COLS * COLS] = { 0 }, square[COLS] = { 0 };
-	float weights[ROWS * COLS], out[ROWS * KEPT], again[ROWS * KEPT];
-	elm__channels c = { .cols = COLS, .products = products, .square = square };
-	uint32_t kept[KEPT], gone[COLS - KEPT];
-	elm__reconstruction r, r1;
-	double trace = 0, bare = 0, error = 0;
-	elm__pool *pool, *one;
-
-	(void)state;
-	for (uint32_t i = 0, k = 0, g = 0; i < COLS; i++)
-		if (i % 8 < 5)
-			kept[k++] = i;
-		else
-			gone[g++] = i;
-	for (int t = 0; t < SAMPLES; t++)
-		for (int i = 0; i < COLS; i++) /* correlated; channel 3 is never used */
-			x[t][i] = i == 3 ? 0 :
-					   (i ? 0.7f * x[t][i - 1] : 0) +
-						   (float)elm__random_unit(&dice) - 0.3f;
-	for (int i = 0; i < ROWS * COLS; i++)
-		weights[i] = (float)elm__random_unit(&dice) - 0.5f;
-	elm__channels_add(&c, x[0], COLS, SAMPLES, 0, 1);
-	elm__channels_mirror(&c);
-	assert_int_equal(elm__pool_create(3, NULL, &pool, NULL), ELM_OK);
-	assert_int_equal(elm__pool_create(1, NULL, &one, NULL), ELM_OK);
-	assert_int_equal(elm__reconstruct(pool, &c, weights, ROWS, kept, KEPT, out, &r, NULL),
-			 ELM_OK);
-	assert_int_equal(elm__reconstruct(one, &c, weights, ROWS, kept, KEPT, again, &r1, NULL),
-			 ELM_OK);
-	assert_memory_equal(out, again, sizeof(out));
-	assert_true(r.solved);
-	for (int k = 0; k < KEPT; k++)
-		trace += (double)products[kept[k] * COLS + kept[k]];
-	for (int row = 0; row < ROWS; row++) {
-		double a[KEPT * KEPT], b[KEPT];
-		const float *w = weights + row * COLS;
-
-		/* (H[K,K] + d I) w' = H[K,:] w + d w_K */
-		for (int i = 0; i < KEPT; i++) {
-			double damping = 1e-3 * trace / KEPT;
-
-			b[i] = damping * (double)w[kept[i]];
-			for (int k = 0; k < COLS; k++)
-				b[i] += (double)products[kept[i] * COLS + k] * (double)w[k];
-			for (int k = 0; k < KEPT; k++)
-				a[i * KEPT + k] = (double)products[kept[i] * COLS + kept[k]] +
-						  (i == k ? damping : 0);
-		}
-		solve_plainly(a, b, KEPT);
-		for (int i = 0; i < KEPT; i++)
-			assert_float_equal(out[row * KEPT + i], b[i], 2e-3);
-		assert_float_equal(out[row * KEPT + 3], w[3], 1e-6);
-		for (int t = 0; t < SAMPLES; t++) {
-			double plain = 0, repaired = 0;
-
-			for (int i = 0; i < COLS - KEPT; i++)
-				plain += (double)w[gone[i]] * (double)x[t][gone[i]];
-			for (int i = 0; i < KEPT; i++)
-				repaired += (double)(w[kept[i]] - out[row * KEPT + i]) *
-					    (double)x[t][kept[i]];
-			bare += plain * plain;
-			error += (plain + repaired) * (plain + repaired);
-		}
-	}
-	assert_float_equal(r.bare / bare, 1, 1e-3);
-	assert_float_equal(r.error / error, 1, 1e-2);
-	assert_true(error < 0.5 * bare);
-	elm__pool_free(pool);
-	elm__pool_free(one);
-}
-
-static void hessians_that_say_nothing(void **state)
-{
-	float products[COLS * COLS] = { 0 }, weights[COLS], out[KEPT];
-	elm__channels c = { .cols = COLS, .products = products };
-	uint32_t kept[KEPT];
-	elm__reconstruction r;
-	elm__pool *pool;
-
-	(void)state;
-	assert_int_equal(elm__pool_create(2, NULL, &pool, NULL), ELM_OK);
-	for (uint32_t i = 0; i < COLS; i++)
-		weights[i] = (float)i;
-	for (uint32_t i = 0; i < KEPT; i++)
-		kept[i] = i + 4;
-	/* No input was ever anything but zero. */
-	assert_int_equal(elm__reconstruct(pool, &c, weights, 1, kept, KEPT, out, &r, NULL), ELM_OK);
-	for (uint32_t i = 0; i < KEPT; i++)
-		assert_float_equal(out[i], i + 4, 0);
-	assert_float_equal(r.bare, 0, 0);
-	/* One that is not positive definite, whatever is added. */
-	for (uint32_t i = 0; i < COLS; i++)
-		for (uint32_t k = 0; k < COLS; k++)
-			products[i * COLS + k] = i == k ? 1 : 50;
-	assert_int_equal(elm__reconstruct(pool, &c, weights, 1, kept, KEPT, out, &r, NULL), ELM_OK);
-	assert_false(r.solved);
-	for (uint32_t i = 0; i < KEPT; i++)
-		assert_float_equal(out[i], i + 4, 0);
-	elm__pool_free(pool);
-}
 
 /* In a whole model, over the text that calibrated it. */
 static void reconstruction_brings_back(void **state)
@@ -791,8 +672,6 @@ int main(void)
 		cmocka_unit_test(goals_that_cannot_be),
 		cmocka_unit_test(scores_as_defined),
 		cmocka_unit_test(derivatives),
-		cmocka_unit_test(reconstruction_is_the_optimum),
-		cmocka_unit_test(hessians_that_say_nothing),
 		cmocka_unit_test(reconstruction_brings_back),
 		cmocka_unit_test(memory_runs_out),
 		cmocka_unit_test(damaged_weights),
