@@ -10,6 +10,7 @@ int cli_no_study(const cli_context *cli)
 
 static const cli_command *const verbs[] = {
 	&cli_cmd_study_export,
+	&cli_cmd_study_import,
 	NULL,
 };
 

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 extern const cli_command cli_cmd_study_export;
+extern const cli_command cli_cmd_study_import;
 
 /* Says that this program was built without SQLite, which most of these need. Returns CLI_FAILED. */
 int cli_no_study(const cli_context *cli);

@@ -23,7 +23,7 @@ typedef enum elm__category {
 
 enum {
 	ELM__QUERY_LIMIT = 65536,  /* bytes of one query */
-	ELM__QUERIES_LIMIT = 10000 /* queries of one file */
+	ELM__QUERIES_LIMIT = 20000 /* queries of one file */
 };
 
 /* "task-oriented" and so on; the file of a category is named like it, with ".txt". */

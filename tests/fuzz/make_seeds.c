@@ -52,6 +52,7 @@ int main(int argc, char **argv)
 	seeds_predictions();
 	seeds_gguf();
 	seeds_grammar();
+	seeds_import();
 	seeds_model();
 	seeds_jinja();
 	seeds_negotiate();

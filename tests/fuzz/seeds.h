@@ -31,6 +31,7 @@ void seeds_calib(void);
 void seeds_predictions(void);
 void seeds_gguf(void);
 void seeds_grammar(void);
+void seeds_import(void);
 void seeds_model(void);
 void seeds_jinja(void);
 void seeds_negotiate(void);

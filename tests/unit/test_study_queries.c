@@ -72,7 +72,7 @@ static void hostile_files_are_refused_with_line_and_reason(void **state)
 	for (int i = 0; i <= ELM__QUERIES_LIMIT; i++)
 		elm__buf_puts(&big, "ab\n");
 	assert_int_equal(parse(big.data, big.length, &queries, &error), ELM_ERR_LIMIT);
-	assert_contains(error.text, "q.txt:10001: more than 10000 queries");
+	assert_contains(error.text, "q.txt:20001: more than 20000 queries");
 	elm__queries_release(&queries);
 	elm__buf_release(&big);
 }
