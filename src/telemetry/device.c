@@ -21,6 +21,8 @@ elm_status elm__device_open(const char *sysroot, elm__device **out, elm_error *e
 	elm__device_watch(device, 0);
 	elm__thermal_find(device->root.path, &device->temperatures);
 	elm__power_find(device->root.path, &device->rails);
+	elm__board_find(device->root.path, &device->board);
+	elm__gpu_find(device);
 	*out = device;
 	return ELM_OK;
 }
@@ -34,6 +36,7 @@ void elm__device_close(elm__device *device)
 	elm__file_close(&device->meminfo);
 	elm__sensors_close(&device->temperatures);
 	elm__sensors_close(&device->rails);
+	elm__gpu_close(device);
 	elm__free(device->root_text);
 	elm__free(device);
 }
@@ -58,7 +61,8 @@ void elm__device_read_at(elm__device *device, unsigned groups, uint64_t now_ns,
 	static void (*const readers[ELM__READ_GROUPS])(elm__device *, double,
 						       elm__device_sample *) = {
 		elm__processor_read, elm__process_read, elm__pss_read,	 elm__memory_read,
-		elm__pressure_read,  elm__thermal_read, elm__power_read,
+		elm__pressure_read,  elm__thermal_read, elm__power_read, elm__clocks_read,
+		elm__gpu_read,	     elm__board_read,
 	};
 
 	out->at_ns = now_ns;

@@ -158,7 +158,9 @@ void elm__power_find(const char *root, sensor_list *list)
 
 const char *elm__power_scope_name(elm__power_scope scope)
 {
-	static const char *const names[] = { "", "board", "rails", "processor", "sensors" };
+	static const char *const names[] = {
+		"", "board", "rails", "processor", "sensors", "battery"
+	};
 
 	return names[scope];
 }
@@ -226,4 +228,7 @@ void elm__power_read(elm__device *device, double seconds, elm__device_sample *ou
 	}
 	add_up(list, out);
 	out->energy = add_up_energy(list, out->power_scope);
+	/* Not at a first look, which is all that a counter that can be read lacks. */
+	if (!out->power.measured && !out->energy.measured)
+		elm__battery_power_read(device->root.path, &device->board, out);
 }

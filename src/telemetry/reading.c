@@ -7,6 +7,12 @@
 #include "base/text.h"
 #include "telemetry/internal.h"
 
+void elm__copy_name(char *out, size_t size, const char *text)
+{
+	snprintf(out, size, "%s", text);
+	elm__make_printable(out);
+}
+
 elm__reading elm__measured(double value)
 {
 	if (!isfinite(value))
@@ -67,8 +73,7 @@ sensor *elm__sensor_add(sensor_list *list, const char *name, const char *folder,
 	elm__sys_path(added->file.path, sizeof(added->file.path), "%s/%s", folder, file);
 	if (!added->file.path[0])
 		return NULL;
-	snprintf(added->name, sizeof(added->name), "%s", name);
-	elm__make_printable(added->name);
+	elm__copy_name(added->name, sizeof(added->name), name);
 	list->count++;
 	return added;
 }
@@ -102,7 +107,15 @@ static elm__reading read_energy(const sys_root *root, sensor *s, double seconds)
 	return elm__measured(joules / seconds);
 }
 
-static elm__reading read_number(const sys_root *root, sys_file *file, double scale)
+elm__reading elm__sys_reading(const char *root, const char *path, double scale)
+{
+	int64_t value = 0;
+	sys_result result = elm__sys_number(root, path, &value);
+
+	return result ? elm__sys_unmeasured(result) : elm__measured((double)value * scale);
+}
+
+elm__reading elm__file_reading(const sys_root *root, sys_file *file, double scale)
 {
 	int64_t value = 0;
 	sys_result result = elm__file_number(root, file, &value);
@@ -116,10 +129,10 @@ elm__reading elm__sensor_read(const sys_root *root, sensor *s, double seconds)
 
 	if (s->kind == SENSOR_ENERGY)
 		return read_energy(root, s, seconds);
-	first = read_number(root, &s->file, s->scale);
+	first = elm__file_reading(root, &s->file, s->scale);
 	if (s->kind == SENSOR_VALUE || !first.measured)
 		return first;
-	second = read_number(root, &s->second, 1);
+	second = elm__file_reading(root, &s->second, 1);
 	if (second.measured)
 		second.value *= first.value;
 	return second;

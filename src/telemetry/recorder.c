@@ -112,6 +112,14 @@ static const struct {
 	{ "temperature", "C", ELM__READ_TEMPERATURE, READING(temperature) },
 	{ "power", "W", ELM__READ_POWER, READING(power) },
 	{ "energy", "J", ELM__READ_POWER, READING(energy) },
+	{ "throttled", "1", ELM__READ_CLOCKS, READING(throttled) },
+	{ "throttle_events", "1", ELM__READ_CLOCKS, READING(throttle_events) },
+	{ "gpu", "%", ELM__READ_GPU, READING(gpu_load) },
+	{ "process_gpu_memory", "B", ELM__READ_GPU, READING(process_gpu_memory) },
+	{ "emc", "Hz", ELM__READ_BOARD, READING(emc) },
+	{ "emc_load", "%", ELM__READ_BOARD, READING(emc_load) },
+	{ "battery", "%", ELM__READ_BOARD, READING(battery) },
+	{ "battery_power", "W", ELM__READ_BOARD, READING(battery_power) },
 };
 
 /* Adds a column, or only counts it while there are none yet. */
@@ -149,6 +157,21 @@ static void add_columns(elm__recorder *r)
 		snprintf(number, sizeof(number), "%zu", i);
 		add_column(r, ELM__READ_PROCESSOR, "core_", number, "%", &s->cores[i]);
 	}
+	for (size_t i = 0; i < s->clock_count; i++) {
+		char number[32];
+
+		snprintf(number, sizeof(number), "%zu_frequency", i);
+		add_column(r, ELM__READ_CLOCKS, "core_", number, "Hz", &s->clocks[i].now);
+	}
+	for (size_t i = 0; i < s->gpu_count; i++) {
+		add_column(r, ELM__READ_GPU, "gpu_frequency_", s->gpus[i].name, "Hz",
+			   &s->gpus[i].now);
+		add_column(r, ELM__READ_GPU, "gpu_memory_", s->gpus[i].name, "B",
+			   &s->gpus[i].memory_used);
+		add_column(r, ELM__READ_GPU, "gpu_power_", s->gpus[i].name, "W", &s->gpus[i].power);
+	}
+	for (size_t i = 0; i < s->fan_count; i++)
+		add_column(r, ELM__READ_BOARD, "fan_", s->fans[i].name, "%", &s->fans[i].duty);
 	for (size_t i = 0; i < s->temperature_count; i++)
 		add_column(r, ELM__READ_TEMPERATURE, "temperature_", s->temperatures[i].name, "C",
 			   &s->temperatures[i].reading);

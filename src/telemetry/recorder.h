@@ -49,7 +49,7 @@ typedef struct elm__recorder_clocks {
 enum {
 	/* What a study of a workload needs. */
 	ELM__READ_STUDY = ELM__READ_PROCESSOR | ELM__READ_PROCESS | ELM__READ_MEMORY |
-			  ELM__READ_TEMPERATURE | ELM__READ_POWER
+			  ELM__READ_TEMPERATURE | ELM__READ_POWER | ELM__READ_CLOCKS | ELM__READ_GPU
 };
 
 typedef struct elm__recorder_options {
@@ -78,7 +78,7 @@ void elm__recorder_stop(elm__recorder *recorder);
 typedef struct elm__recorder_column {
 	/* "cpu", "core_0", "process_rss", "temperature_CPU-therm"...; of the recorder. */
 	char name[ELM__SENSOR_NAME + 16];
-	const char *unit; /* "%", "B", "s", "C", "W", "J", "threads" */
+	const char *unit; /* "%", "B", "s", "C", "W", "J", "Hz", "rpm", "threads", "1" */
 	unsigned group;	  /* of ELM__READ_ */
 } elm__recorder_column;
 

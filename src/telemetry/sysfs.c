@@ -95,13 +95,13 @@ sys_result elm__file_text(const sys_root *root, sys_file *file, char *out, size_
 }
 
 /* Strict: what has more in it than a number is not understood. */
-static sys_result parse_number(const char *text, int64_t *out)
+static sys_result parse_number(const char *text, int base, int64_t *out)
 {
 	char *end;
 	long long value;
 
 	errno = 0;
-	value = strtoll(text, &end, 10);
+	value = strtoll(text, &end, base);
 	if (end == text || errno || end[strspn(end, " \t\n")])
 		return SYS_FAILED;
 	*out = value;
@@ -113,7 +113,7 @@ sys_result elm__file_number(const sys_root *root, sys_file *file, int64_t *out)
 	char text[SYS_TEXT];
 	sys_result result = elm__file_text(root, file, text, sizeof(text));
 
-	return result ? result : parse_number(text, out);
+	return result ? result : parse_number(text, 10, out);
 }
 
 sys_result elm__sys_line(const char *root, const char *path, char *out, size_t size)
@@ -133,7 +133,24 @@ sys_result elm__sys_number(const char *root, const char *path, int64_t *out)
 	char text[SYS_TEXT];
 	sys_result result = elm__sys_line(root, path, text, sizeof(text));
 
-	return result ? result : parse_number(text, out);
+	return result ? result : parse_number(text, 10, out);
+}
+
+sys_result elm__sys_hex(const char *root, const char *path, int64_t *out)
+{
+	char text[SYS_TEXT];
+	sys_result result = elm__sys_line(root, path, text, sizeof(text));
+
+	return result ? result : parse_number(text, 16, out);
+}
+
+bool elm__sys_exists(const char *root, const char *path)
+{
+	char full[4096];
+
+	if (!path[0] || !join(full, sizeof(full), root, path))
+		return false;
+	return !access(full, F_OK) || result_of(errno) == SYS_DENIED;
 }
 
 size_t elm__sys_list(const char *root, const char *folder, const char *prefix,

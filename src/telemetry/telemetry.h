@@ -21,7 +21,13 @@ typedef struct elm__reading {
 	const char *reason;
 } elm__reading;
 
-enum { ELM__DEVICE_CORES = 256, ELM__DEVICE_SENSORS = 32, ELM__SENSOR_NAME = 48 };
+enum {
+	ELM__DEVICE_CORES = 256,
+	ELM__DEVICE_SENSORS = 32,
+	ELM__DEVICE_GPUS = 8,
+	ELM__DEVICE_FANS = 8,
+	ELM__SENSOR_NAME = 48
+};
 
 typedef struct elm__named_reading {
 	char name[ELM__SENSOR_NAME]; /* as the kernel has it, made printable */
@@ -34,8 +40,28 @@ typedef enum elm__power_scope {
 	ELM__POWER_BOARD,     /* the rail that feeds the whole board */
 	ELM__POWER_RAILS,     /* the rails that are measured, which may not be all */
 	ELM__POWER_PROCESSOR, /* the processor's packages, and memory where it is told */
-	ELM__POWER_SENSORS    /* all power sensors of the kernel's hwmon */
+	ELM__POWER_SENSORS,   /* all power sensors of the kernel's hwmon */
+	ELM__POWER_BATTERY    /* the whole device, told by the battery that it runs on */
 } elm__power_scope;
+
+typedef struct elm__core_clock {
+	elm__reading now, lowest, highest; /* Hz; what the governor may choose between */
+	char governor[16];		   /* empty: not told */
+} elm__core_clock;
+
+typedef struct elm__gpu {
+	char name[ELM__SENSOR_NAME];
+	elm__reading load;			/* percent */
+	elm__reading now, lowest, highest;	/* Hz */
+	elm__reading memory_used, memory_total; /* bytes */
+	elm__reading temperature, power;	/* degrees Celsius, watts */
+} elm__gpu;
+
+typedef struct elm__fan {
+	char name[ELM__SENSOR_NAME];
+	elm__reading duty;  /* percent of the time that it is driven */
+	elm__reading speed; /* turns per minute */
+} elm__fan;
 
 /* What can be read without the rest. */
 enum {
@@ -46,7 +72,10 @@ enum {
 	ELM__READ_PRESSURE = 1 << 4,
 	ELM__READ_TEMPERATURE = 1 << 5,
 	ELM__READ_POWER = 1 << 6,
-	ELM__READ_GROUPS = 7, /* how many there are */
+	ELM__READ_CLOCKS = 1 << 7, /* frequencies of the cores, throttling */
+	ELM__READ_GPU = 1 << 8,
+	ELM__READ_BOARD = 1 << 9, /* all the rest: fans, battery, memory controller, modes */
+	ELM__READ_GROUPS = 10,	  /* how many there are */
 	ELM__READ_ALL = (1 << ELM__READ_GROUPS) - 1
 };
 
@@ -74,6 +103,7 @@ typedef struct elm__device_sample {
 	elm__reading process_rss, process_anon, process_file, process_shared;
 	/* Bytes that are resident, each page divided by the number of processes that have it. */
 	elm__reading process_pss;
+	elm__reading process_gpu_memory; /* bytes; read with the GPU */
 
 	elm__reading temperature; /* degrees Celsius: the hottest of those below */
 	char hottest[ELM__SENSOR_NAME];
@@ -87,6 +117,34 @@ typedef struct elm__device_sample {
 	elm__reading energy;
 	size_t rail_count;
 	elm__named_reading rails[ELM__DEVICE_SENSORS]; /* watts; some may be parts of others */
+
+	size_t clock_count;
+	elm__core_clock clocks[ELM__DEVICE_CORES]; /* by the kernel's number */
+	elm__reading throttled;			   /* 1: something is slowed down now; 0: nothing */
+	char throttle_causes[128];		   /* what says so, "a, b"; empty: nothing */
+	elm__reading throttle_events;		   /* how often since the start of the system */
+
+	size_t gpu_count;
+	elm__gpu gpus[ELM__DEVICE_GPUS];
+	elm__reading gpu_load; /* percent, of the first one; where there is none, the reason */
+
+	elm__reading uptime; /* seconds */
+	size_t fan_count;
+	elm__fan fans[ELM__DEVICE_FANS];
+	/* The memory controller of Jetson boards: Hz, Hz, percent of its bandwidth. */
+	elm__reading emc, emc_highest, emc_load;
+	elm__reading iram_used, iram_total; /* bytes of the chip's own memory (Jetson) */
+	size_t engine_count;
+	elm__named_reading engines[ELM__DEVICE_SENSORS]; /* Hz of fixed-function units; 0: off */
+	elm__reading power_mode;			 /* number of the nvpmodel mode */
+	char power_mode_name[ELM__SENSOR_NAME];
+	elm__reading jetson_clocks; /* 1: all clocks are held at their highest */
+
+	elm__reading battery;	/* percent */
+	char battery_state[24]; /* "Discharging", as the kernel has it */
+	elm__reading battery_voltage, battery_current, battery_power; /* V, A, W; no sign */
+	elm__reading battery_energy, battery_energy_full;	      /* Wh */
+	elm__reading mains;					      /* 1: connected */
 } elm__device_sample;
 
 typedef struct elm__device elm__device;
@@ -101,6 +159,9 @@ void elm__device_watch(elm__device *device, int64_t pid);
 /* Keeps files open between looks, for those who look often. A sensor that is unplugged says so
  * all the same; one that is plugged in again at the same place may stay unmeasured. */
 void elm__device_keep_open(elm__device *device);
+
+/* What the device calls itself, "NVIDIA Orin Nano Developer Kit"; empty where it does not. */
+const char *elm__device_model(const elm__device *device);
 
 /* Reads some groups; what is of others stays as it is in *out, so that it must have been zeroed
  * once. One thread at a time. Rates need a look before this one. */
