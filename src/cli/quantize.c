@@ -1,6 +1,5 @@
 /* quantize.c: a model file with its weights in other types. */
 #include <edgelm/log.h>
-#include <edgelm/memory.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "base/text.h"
 #include "cli/calibration.h"
 #include "cli/commands.h"
+#include "cli/text.h"
 #include "compress/awq.h"
 #include "compress/gptq.h"
 #include "cpu/cpu.h"
@@ -186,14 +186,14 @@ static bool watch(void *user, uint64_t done, uint64_t total)
 static elm_status start_walk(job *j, elm_error *error)
 {
 	elm__walk_options how = cli_walk_options(&j->s->text, j->model);
-	elm_token *tokens;
-	size_t count;
-	elm_status status = cli_calibration_text(&j->s->text, j->model, &tokens, &count, error);
+	cli_text text;
+	elm_status status =
+		cli_text_read(&text, elm_model_tokenizer(j->model), j->s->text.file, 0, error);
 
 	how.beside = j->s->output;
 	if (!status)
-		status = elm__walk_init(&j->walk, j->model, tokens, count, &how, error);
-	elm_free(tokens);
+		status = elm__walk_init(&j->walk, j->model, text.tokens, text.count, &how, error);
+	cli_text_release(&text);
 	if (!status)
 		status = elm__calib_create(&j->calib, j->gguf, &j->model->hparams,
 					   ELM__PRODUCTS_SHARED, how.memory, how.beside, error);
