@@ -140,6 +140,25 @@ static void descend(const shape *s, const elm__group *group, const elm__line *id
 	}
 }
 
+/* Makes the factors reach as far as the weights do; codes stay. */
+static void stretch(const shape *s, const elm__group *group, plan *p)
+{
+	elm__fit_reach reach = { 0 };
+	float by;
+	int j;
+
+	for (j = 0; j < ELM__BLOCK_SUPER / s->sub; j++) {
+		elm__line line = line_of(group, p, j);
+		elm__fit_sums sums = elm__fit_evaluate(&s->levels, line, group->x + s->sub * j,
+						       group->w + s->sub * j, s->sub);
+
+		elm__fit_reach_add(&reach, line, &sums);
+	}
+	by = elm__fit_stretch(&reach);
+	p->d = elm__group_store_factor(group, by * elm__group_recall(group, p->d));
+	p->dmin = elm__group_store_factor(group, by * elm__group_recall(group, p->dmin));
+}
+
 /* Finds scales and minima of one block, and its codes. */
 static void encode_block(const shape *s, const float *in, const float *importance, plan *best,
 			 uint8_t codes[ELM__BLOCK_SUPER])
@@ -169,6 +188,7 @@ static void encode_block(const shape *s, const float *in, const float *importanc
 	for (j = 0; j < ELM__BLOCK_SUPER / s->sub; j++)
 		elm__fit_codes(&s->levels, line_of(&group, best, j), group.x + s->sub * j, s->sub,
 			       codes + s->sub * j);
+	stretch(s, &group, best);
 }
 
 static const float *importance_at(const float *importance, size_t block)
