@@ -75,6 +75,7 @@ typedef struct job {
 	elm__calib calib;
 	elm__quant_plan plan;
 	elm__pool *pool;
+	elm__kernels kernels;
 	cli_progress progress;
 	const volatile int *interrupted;
 } job;
@@ -206,7 +207,14 @@ static elm_status start_pool(job *j, elm_error *error)
 {
 	unsigned cpus[ELM__POOL_MAX], cores = elm__cpu_select("", cpus, ELM__POOL_MAX);
 	unsigned threads = j->s->text.threads ? (unsigned)j->s->text.threads : cores;
+	uint32_t mask = UINT32_MAX;
+	elm_status status = ELM_OK;
 
+	if (j->s->text.isa)
+		status = elm__cpu_parse_tier(j->s->text.isa, &mask, error);
+	if (status)
+		return status;
+	elm__kernels_init(&j->kernels, elm__cpu_detect() & mask);
 	return elm__pool_create(threads, threads <= cores ? cpus : NULL, &j->pool, error);
 }
 
@@ -226,6 +234,7 @@ static elm_status write_file(job *j, elm_error *error)
 	o.pool = j->pool ? j->pool : j->walk.pool;
 	j->awq.feedback = j->s->method == METHOD_BOTH;
 	j->awq.pool = j->gptq.pool = o.pool;
+	j->awq.kernels = j->model ? &j->model->kernels : &j->kernels;
 	j->awq.calib = j->gptq.calib = &j->calib;
 	if (j->calib.inputs) {
 		o.name = j->s->method == METHOD_AUTO ? "imatrix" : methods[j->s->method];

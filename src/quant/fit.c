@@ -136,6 +136,19 @@ void elm__fit_codes(const elm__levels *levels, elm__line line, const float *x, i
 	}
 }
 
+void elm__fit_round(const elm__levels *levels, elm__line line, const float *x, int n, float *out)
+{
+	float inverse = reciprocal(line.scale);
+
+	for (int i = 0; i < n; i += LANES) {
+		vec level = nearest_level(levels, (load(x + i) - line.offset) * inverse);
+		vec value = line.scale * level + line.offset;
+
+		for (int k = 0; k < LANES; k++)
+			out[i + k] = value[k];
+	}
+}
+
 /* The best scale for the levels that `line`, with offset 0, gave. */
 static elm__line improve_scale(elm__line line, const elm__fit_sums *sums, float *error)
 {

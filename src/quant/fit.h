@@ -68,6 +68,9 @@ float elm__fit_stretch(const elm__fit_reach *reach);
 void elm__fit_codes(const elm__levels *levels, elm__line line, const float *x, int n,
 		    uint8_t *codes);
 
+/* What the weights become: the value of the nearest level. n is a multiple of 4 here. */
+void elm__fit_round(const elm__levels *levels, elm__line line, const float *x, int n, float *out);
+
 /* The best line with offset 0. The scale may be negative. */
 elm__line elm__fit_scale(const elm__levels *levels, const float *x, const float *w, int n);
 
