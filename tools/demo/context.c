@@ -404,6 +404,10 @@ static void make_notes(demo *d, demo_sample *s)
 		  "at whose place is the <thing>",
 		  "who got the <thing>",
 		  "does anyone have the <thing>",
+		  "the <thing>, who [keeps|has got] it",
+		  "the <thing>, with whom is it",
+		  "say who has the <thing>",
+		  "find out who has the <thing>",
 		  NULL },
 		{ "who is keeping the <thing>", "the <thing>, who has it",
 		  "tell me who has the <thing>", NULL },
@@ -555,7 +559,7 @@ static void make_condition(demo *d, demo_sample *s)
 	demo_append(limit, sizeof(limit), "%d", bar);
 	demo_append(number, sizeof(number), "%d", n);
 	demo_readings_write(d, &r, demo_message_add(s, "system"), DEMO_TEXT);
-	demo_user_requests(d, s, demo_pick(d, &patterns), slots, 3);
+	demo_user_requests(d, s, demo_pick(d, &patterns), slots, 3, true);
 	s->kind = "condition";
 	if (r.tenths[i] > bar * 10)
 		demo_call(s->answer, DEMO_TEXT, "set_blind", "room", 's', r.rooms[i].name,
@@ -584,7 +588,7 @@ static void make_two_actions(demo *d, demo_sample *s)
 	demo_expand(d, first, DEMO_TEXT, a.pattern, a.slots, a.count, true);
 	demo_expand(d, second, DEMO_TEXT, b.pattern, b.slots, b.count, true);
 	demo_append(pattern, sizeof(pattern), "<first>%s<second>", demo_pick(d, &joints));
-	demo_user_requests(d, s, pattern, slots, 2);
+	demo_user_requests(d, s, pattern, slots, 2, strcmp(b.kind, "message") != 0);
 	s->kind = "two";
 	demo_append(s->answer, DEMO_TEXT, "%s%s", a.call, b.call);
 }

@@ -291,14 +291,14 @@ static const demo_list after = {
 };
 
 void demo_user_requests(demo *d, demo_sample *s, const char *pattern, const demo_slot *slots,
-			size_t count)
+			size_t count, bool end)
 {
 	char whole[DEMO_TEXT] = "";
 
 	if (demo_chance(d, 0.4))
 		demo_append(whole, sizeof(whole), "%s", demo_pick(d, &before));
 	demo_append(whole, sizeof(whole), "%s", pattern);
-	if (demo_chance(d, 0.25))
+	if (end && demo_chance(d, 0.25))
 		demo_append(whole, sizeof(whole), "%s", demo_pick(d, &after));
 	demo_user_says(d, s, whole, slots, count, false);
 }

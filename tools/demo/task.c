@@ -680,6 +680,14 @@ static void make_vacuum(demo *d, demo_action *a)
 		  "vacuum in <in>",
 		  "the robot should [clean|vacuum|go to] <in>",
 		  "there is dirt in <in>, vacuum it",
+		  "the [carpet|rug] in <in> is dirty, [vacuum it|clean it]",
+		  "<in> looks dirty, vacuum it",
+		  "it is dirty in <in>, vacuum [it|there]",
+		  "the floor in <in> looks bad, vacuum it",
+		  "vacuum the [carpet|rug|rugs] in <in>",
+		  "let the vacuum [clean|do] the floor in <in>",
+		  "send the [robot cleaner|machine] to <in>",
+		  "send a robot to <in>",
 		  NULL },
 		{ "send the robot to <in>", "the floor in <in> is dirty, vacuum it",
 		  "let the vacuum run in <in>", "sweep the floor in <in>",
@@ -744,6 +752,17 @@ void demo_action_make(demo *d, demo_action *a)
 	makers[demo_below(d, sizeof(makers) / sizeof(makers[0]))](d, a);
 }
 
+void demo_user_acts(demo *d, demo_sample *s, const demo_action *a)
+{
+	/* "please" after a message could be a part of it. */
+	bool open = !strcmp(a->kind, "message");
+
+	if (strchr(a->pattern, '?'))
+		demo_user_says(d, s, a->pattern, a->slots, a->count, true);
+	else
+		demo_user_requests(d, s, a->pattern, a->slots, a->count, !open);
+}
+
 void demo_make_task(demo *d, demo_sample *s)
 {
 	demo_action a;
@@ -751,9 +770,6 @@ void demo_make_task(demo *d, demo_sample *s)
 	d->lower = demo_chance(d, 0.12);
 	demo_action_make(d, &a);
 	s->kind = a.kind;
-	if (strchr(a.pattern, '?'))
-		demo_user_says(d, s, a.pattern, a.slots, a.count, true);
-	else
-		demo_user_requests(d, s, a.pattern, a.slots, a.count);
+	demo_user_acts(d, s, &a);
 	demo_append(s->answer, DEMO_TEXT, "%s", a.call);
 }

@@ -35,13 +35,13 @@ static void put_syllables(demo *d, char out[DEMO_VALUE])
 	static const char *const vowels[] = { "a",  "e",  "i",	"o",  "u", "a",	 "e",  "i",  "ai",
 					      "ee", "oo", "ia", "ou", "y", "ea", "ie", "au", "oa",
 					      "io", "ue", "a",	"e",  "i", "o",	 NULL };
-	static const char *const ends[] = { "",	   "",	  "",	  "n",	 "r",  "l",   "s",
-					    "m",   "t",	  "d",	  "ck",	 "nd", "rt",  "ll",
-					    "th",  "x",	  "g",	  "p",	 "sh", "ng",  "ss",
-					    "ct",  "st",  "tion", "er",	 "or", "ing", "ed",
-					    "es",  "ble", "ment", "ure", "ly", "al",  "en",
-					    "ous", "ity", "ge",  "ce",	  "le",	 "ry", "nt",  "mp",
-					    "lt",  "rd",  "rk",	  "ff",	 "b",  "w",   NULL };
+	static const char *const ends[] = { "",	  "",	"",    "n",   "r",   "l",   "s",    "m",
+					    "t",  "d",	"ck",  "nd",  "rt",  "ll",  "th",   "x",
+					    "g",  "p",	"sh",  "ng",  "ss",  "ct",  "st",   "tion",
+					    "er", "or", "ing", "ed",  "es",  "ble", "ment", "ure",
+					    "ly", "al", "en",  "ous", "ity", "ge",  "ce",   "le",
+					    "ry", "nt", "mp",  "lt",  "rd",  "rk",  "ff",   "b",
+					    "w",  NULL };
 	static const char *const doubles[] = { "bb", "dd", "ff", "gg", "ll", "mm", "nn",
 					       "pp", "rr", "ss", "tt", "zz", NULL };
 	size_t syllables = 1 + demo_below(d, 3);
