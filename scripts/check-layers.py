@@ -28,7 +28,7 @@ ALLOWED = {
     "http": "base",
     "telemetry": "base",
     "server": "base gguf tokenizer grammar jinja model engine http telemetry",
-    "study": "base gguf tokenizer grammar jinja model engine http telemetry",
+    "study": "base cpu gguf tokenizer grammar jinja model engine http telemetry",
     "cli": "base cpu quant kernel gguf tokenizer grammar jinja model engine eval compress bench convert train http telemetry server study",
 }
 

@@ -169,11 +169,9 @@ static uint64_t seed_from_clock(void)
 	return elm__splitmix64(&state) >> 32;
 }
 
-elm_sampler *cli_create_sampler(const cli_context *cli, const cli_sampling_settings *settings,
-				uint32_t vocabulary, uint64_t *seed, int *code)
+elm_sampler_options cli_sampler_options(const cli_sampling_settings *settings)
 {
-	elm_logit_bias *bias = elm__calloc(settings->bias.count, sizeof(*bias));
-	elm_sampler_options options = {
+	return (elm_sampler_options){
 		.temperature = (float)settings->temperature,
 		.top_k = (int32_t)settings->top_k,
 		.top_p = (float)settings->top_p,
@@ -186,14 +184,21 @@ elm_sampler *cli_create_sampler(const cli_context *cli, const cli_sampling_setti
 		.mirostat_tau = (float)settings->mirostat_tau,
 		.mirostat_eta = (float)settings->mirostat_eta,
 		.seed = settings->seed < 0 ? seed_from_clock() : (uint64_t)settings->seed,
-		.bias = bias,
-		.bias_count = settings->bias.count,
 	};
+}
+
+elm_sampler *cli_create_sampler(const cli_context *cli, const cli_sampling_settings *settings,
+				uint32_t vocabulary, uint64_t *seed, int *code)
+{
+	elm_logit_bias *bias = elm__calloc(settings->bias.count, sizeof(*bias));
+	elm_sampler_options options = cli_sampler_options(settings);
 	elm_sampler *sampler = NULL;
 	elm_error error = { 0 };
 
 	*code = CLI_DONE;
 	*seed = options.seed;
+	options.bias = bias;
+	options.bias_count = settings->bias.count;
 	if (!bias)
 		*code = cli_fail(cli, "out of memory");
 	for (size_t i = 0; i < settings->bias.count && *code == CLI_DONE; i++)

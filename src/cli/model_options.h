@@ -49,6 +49,9 @@ typedef struct cli_sampling_settings {
 
 extern const cli_option cli_sampling_options[];
 
+/* What the settings say, without the bias. */
+elm_sampler_options cli_sampler_options(const cli_sampling_settings *settings);
+
 /* A sampler for a vocabulary; *seed is the seed in use. On failure it has been reported (*code is
  * the exit code) and the result is NULL. */
 elm_sampler *cli_create_sampler(const cli_context *cli, const cli_sampling_settings *settings,

@@ -13,9 +13,7 @@
 #include "model/kv.h"
 #include "model/rope.h"
 
-/* Consecutive rows of a sequence that attend together: one tile, or where all threads have enough
- * to do, several. */
-enum { ELM__QUERY_TILE = 32, ELM__QUERY_TILES = 4 };
+enum { ELM__QUERY_TILE = 32 }; /* consecutive rows of a sequence that attend together */
 
 typedef struct elm__row {
 	elm_token token;

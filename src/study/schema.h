@@ -46,8 +46,7 @@ enum {
 	INT(T, memory_bytes, "memory that processes may use")                      \
 	TEXT(T, system, "kernel and architecture, as uname tells them")            \
 	TEXT(T, governor, "policy of the processor's clock")                       \
-	TEXT(T, power_mode, "mode of nvpmodel; NULL where there is none")          \
-	TEXT(T, clocks, "whether jetson_clocks holds the clocks; NULL where there is none")
+	TEXT(T, power_mode, "mode of nvpmodel; NULL where there is none")
 
 #define ELM__MODEL_COLUMNS(T, INT, REAL, TEXT)                                              \
 	INT(T, id, "key")                                                                   \
@@ -55,7 +54,7 @@ enum {
 	TEXT(T, path, "the file; NULL for a server")                                        \
 	TEXT(T, sha256, "of the file; NULL when built without libcrypto, and for a server") \
 	TEXT(T, architecture, "llama, qwen2, ...")                                          \
-	TEXT(T, type, "what most weights are stored as")                                    \
+	TEXT(T, type, "architecture, size and what most weights are stored as")             \
 	INT(T, file_bytes, "size of the file")                                              \
 	INT(T, weight_bytes, "of all tensors")                                              \
 	INT(T, parameters, "elements of all tensors")                                       \
@@ -72,7 +71,7 @@ enum {
 	INT(T, kv_token_bytes_mha,                                                          \
 	    "the same with `heads` for `kv_heads`, which ignores GQA; for "                 \
 	    "comparison")                                                                   \
-	INT(T, chat_template, "1: the file has one")
+	INT(T, chat_template, "1: it has one, or was given one")
 
 /* One way of running one model; each point of a sweep is one. */
 #define ELM__CONFIG_COLUMNS(T, INT, REAL, TEXT)                                                   \
@@ -189,12 +188,15 @@ enum {
 	REAL(T, value, "in the unit of the metric; NULL: could not be read then")
 
 /* How often a metric really changes: a sensor that updates once a second stays one. */
-#define ELM__RATE_COLUMNS(T, INT, REAL, TEXT)                        \
-	INT(T, experiment_id, "experiment")                          \
-	INT(T, metric_id, "metric")                                  \
-	INT(T, reads, "how often it was looked at")                  \
-	INT(T, changes, "reads that gave another value than before") \
-	INT(T, update_ns, "mean time between changes; NULL: fewer than two")
+#define ELM__RATE_COLUMNS(T, INT, REAL, TEXT)                                                      \
+	INT(T, experiment_id, "experiment")                                                        \
+	INT(T, metric_id, "metric")                                                                \
+	INT(T, reads, "how often its sensor was read")                                             \
+	INT(T, unmeasured, "of them in vain")                                                      \
+	INT(T, read_ns, "from one read to the next, on average; NULL: there were fewer than two")  \
+	INT(T, update_ns,                                                                          \
+	    "what the sensor seems to need for a new value: a tenth of its times from one change " \
+	    "to the next were shorter; NULL: it changed less than four times")
 
 #define ELM__EVENT_COLUMNS(T, INT, REAL, TEXT)                               \
 	INT(T, id, "key")                                                    \
@@ -212,8 +214,7 @@ enum {
 	INT(T, missed, "that came so late that the next was due") \
 	INT(T, span_ns, "time that it ran")                       \
 	INT(T, cpu_ns, "processor time of its thread")            \
-	INT(T, read_mean_ns, "one sample")                        \
-	INT(T, read_max_ns, "one sample")
+	INT(T, late_max_ns, "the most that a sample was late")
 
 /* A small fixed piece of work in a second process, alone and beside the model. */
 #define ELM__PROBE_COLUMNS(T, INT, REAL, TEXT)                       \
@@ -281,5 +282,8 @@ typedef struct elm__table {
 } elm__table;
 
 extern const elm__table elm__tables[ELM__TABLE_COUNT];
+
+/* Sets all columns of a row to "unmeasured". */
+void elm__row_clear(elm__study_table table, void *row);
 
 #endif

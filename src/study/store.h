@@ -42,9 +42,6 @@ ELM_NODISCARD elm_status elm__store_begin(elm__store *store, elm_error *error);
 ELM_NODISCARD elm_status elm__store_commit(elm__store *store, elm_error *error);
 void elm__store_rollback(elm__store *store);
 
-/* Sets all columns of a row to "unmeasured". */
-void elm__row_clear(elm__study_table table, void *row);
-
 /*
  * Writes a row, a struct of the table's type; one with the same primary key is replaced. An `id`
  * of ELM__STUDY_NONE is given a new number, which is stored in the row.

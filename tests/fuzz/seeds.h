@@ -39,7 +39,6 @@ void seeds_prompt(void);
 void seeds_request(void);
 void seeds_sse(void);
 void seeds_tasks(void);
-void seeds_telemetry(void);
 void seeds_tokenizer(void);
 void seeds_training(void);
 
