@@ -261,9 +261,12 @@ static elm_status find_scores(job *j, elm_error *error)
 		status = load_calibration(j, error);
 	if (!status && j->collect)
 		status = collect(j, error);
-	if (!status && j->score != SCORE_TAYLOR)
-		status = elm__prune_find_scores(kinds[j->score], j->gguf, &j->hp, &j->calib,
-						j->units, error);
+	if (status || j->score == SCORE_TAYLOR)
+		return status;
+	start(j, "finding scores", "layers");
+	status = elm__prune_find_scores(kinds[j->score], j->gguf, &j->hp, &j->calib, watch, j,
+					j->units, error);
+	cli_progress_end(&j->progress);
 	return status;
 }
 

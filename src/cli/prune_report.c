@@ -118,6 +118,9 @@ int cli_print_pruned(const cli_context *cli, const cli_pruned *p)
 	if (cli->json)
 		return print_json(cli, p);
 	print_table(p);
+	if (elm__prune_arch(p->plan) != p->plan->hp->arch)
+		printf("architecture: %s, which is %s with layers of different widths\n",
+		       elm__prune_arch(p->plan)->name, p->plan->hp->arch->name);
 	printf("weights of layers: %llu, %llu before, %.1f %% fewer\n",
 	       (unsigned long long)p->after.layer_weights,
 	       (unsigned long long)p->before.layer_weights,

@@ -22,9 +22,10 @@ typedef enum elm__prune_score {
 } elm__prune_score;
 
 /* Scores of all parts; elm__taylor_scores (train/taylor.h) has others. `calib` may be NULL for
- * magnitudes. */
+ * magnitudes. `progress` (or NULL) is called with layers. */
 ELM_NODISCARD elm_status elm__prune_find_scores(elm__prune_score score, const elm_gguf *gguf,
 						const elm__hparams *hp, const elm__calib *calib,
+						elm__compress_progress *progress, void *user,
 						elm__units *units, elm_error *error);
 
 /* changes[layer] = mean over a text of 1 - the cosine between what enters a layer and what leaves

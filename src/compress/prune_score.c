@@ -29,6 +29,11 @@ static elm_status no_memory(elm_error *error)
 	return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory for scores");
 }
 
+static elm_status interrupted(elm_error *error)
+{
+	return elm_error_set(error, ELM_ERR_CANCELLED, "interrupted; nothing was written");
+}
+
 static elm_status sum_up(scorer *s, uint32_t layer, const char *name, sums *out)
 {
 	char full[ELM__TENSOR_NAME_MAX];
@@ -165,7 +170,8 @@ static elm_status add_inputs(scorer *s, elm__prune_score score, const elm__calib
 
 elm_status elm__prune_find_scores(elm__prune_score score, const elm_gguf *gguf,
 				  const elm__hparams *hp, const elm__calib *calib,
-				  elm__units *units, elm_error *error)
+				  elm__compress_progress *progress, void *user, elm__units *units,
+				  elm_error *error)
 {
 	scorer s = { .gguf = gguf, .hp = hp, .error = error };
 	elm_status status = ELM_OK;
@@ -175,6 +181,8 @@ elm_status elm__prune_find_scores(elm__prune_score score, const elm_gguf *gguf,
 		status = score == ELM__SCORE_MAGNITUDE ? add_magnitudes(&s, i, &units[i]) :
 							 add_inputs(&s, score, calib, i, &units[i]);
 		elm__arena_release(&s.arena);
+		if (!status && progress && progress(user, i + 1, hp->layers))
+			status = interrupted(error);
 	}
 	return status;
 }
@@ -224,8 +232,7 @@ elm_status elm__prune_layer_changes(elm__walk *walk, elm__compress_progress *pro
 		else
 			changes[layer] = INFINITY;
 		if (progress && progress(user, step + 1, steps))
-			status = elm_error_set(error, ELM_ERR_CANCELLED,
-					       "interrupted; nothing was written");
+			status = interrupted(error);
 	}
 	elm__free(before);
 	return status;

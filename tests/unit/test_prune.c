@@ -437,21 +437,21 @@ static void scores_as_defined(void **state)
 				sqrt((double)out->square[k]);
 	}
 	clear_units(&s);
-	assert_int_equal(elm__prune_find_scores(ELM__SCORE_MAGNITUDE, s.gguf, &s.hp, NULL, s.units,
-						NULL),
+	assert_int_equal(elm__prune_find_scores(ELM__SCORE_MAGNITUDE, s.gguf, &s.hp, NULL, NULL,
+						NULL, s.units, NULL),
 			 ELM_OK);
 	assert_float_equal(s.units[1].neurons[5], squares + gate_up, 1e-4);
 	assert_true(s.units[1].kv_heads[1] > 0);
 	clear_units(&s);
-	assert_int_equal(elm__prune_find_scores(ELM__SCORE_WANDA, s.gguf, &s.hp, &calib, s.units,
-						NULL),
+	assert_int_equal(elm__prune_find_scores(ELM__SCORE_WANDA, s.gguf, &s.hp, &calib, NULL, NULL,
+						s.units, NULL),
 			 ELM_OK);
 	assert_float_equal(
 		s.units[1].neurons[5] / (magnitudes / 64 * sqrt((double)down->square[5])), 1, 1e-4);
 	assert_float_equal(s.units[1].heads[3] / head, 1, 1e-4);
 	clear_units(&s);
-	assert_int_equal(elm__prune_find_scores(ELM__SCORE_FLAP, s.gguf, &s.hp, &calib, s.units,
-						NULL),
+	assert_int_equal(elm__prune_find_scores(ELM__SCORE_FLAP, s.gguf, &s.hp, &calib, NULL, NULL,
+						s.units, NULL),
 			 ELM_OK);
 	assert_float_equal(
 		s.units[1].neurons[5] /
@@ -566,8 +566,8 @@ static elm_status all_of_it(void *user, elm_error *error)
 
 	elm__arena_init(&arena, 0);
 	clear_units(a->s);
-	status = elm__prune_find_scores(ELM__SCORE_FLAP, a->s->gguf, &a->s->hp, &a->calib,
-					a->s->units, error);
+	status = elm__prune_find_scores(ELM__SCORE_FLAP, a->s->gguf, &a->s->hp, &a->calib, NULL,
+					NULL, a->s->units, error);
 	if (!status)
 		status = elm__prune_plan_make(&plan, a->s->gguf, &a->s->hp, &goal, a->s->units,
 					      NULL, &arena, error);
@@ -629,11 +629,40 @@ static void damaged_weights(void **state)
 	assert_contains(error.text, "blk.1.ffn_up.weight: weight 9 of row 5 is infinite or not");
 	assert_int_equal(temp_files(), files);
 	clear_units(&s);
-	assert_int_equal(elm__prune_find_scores(ELM__SCORE_MAGNITUDE, damaged, &s.hp, NULL, s.units,
-						&error),
+	assert_int_equal(elm__prune_find_scores(ELM__SCORE_MAGNITUDE, damaged, &s.hp, NULL, NULL,
+						NULL, s.units, &error),
 			 ELM_ERR_FORMAT);
 	elm_gguf_close(damaged);
 	elm__buf_release(&file);
+	close_subject(&s);
+}
+
+static bool stop_at_once(void *user, uint64_t done, uint64_t total)
+{
+	(void)user;
+	return done <= total;
+}
+
+static void interruptions(void **state)
+{
+	tiny_model tiny = { .seed = 2 };
+	elm__prune_goal goal = { .sparsity = 0.3, .attention = ELM__PRUNE_HEADS };
+	elm__prune_options o = { .score = "test", .keep_type = true, .progress = stop_at_once };
+	elm__prune_repair repairs[2];
+	elm_error error = { 0 };
+	subject s;
+	size_t files;
+
+	(void)state;
+	open_subject(&s, &tiny);
+	assert_int_equal(plan_for(&s, &goal, NULL, NULL), ELM_OK);
+	files = temp_files();
+	assert_int_equal(elm__prune(&s.plan, temp_path("never.gguf"), &o, repairs, &error),
+			 ELM_ERR_CANCELLED);
+	assert_int_equal(temp_files(), files);
+	assert_int_equal(elm__prune_find_scores(ELM__SCORE_MAGNITUDE, s.gguf, &s.hp, NULL,
+						stop_at_once, NULL, s.units, &error),
+			 ELM_ERR_CANCELLED);
 	close_subject(&s);
 }
 
@@ -649,13 +678,13 @@ static void calibrations_that_lack(void **state)
 	open_subject(&s, &tiny);
 	calibrate(&calib, temp_path("lack.calib"), &s, false);
 	elm__calib_at(&calib, (elm__role){ 0, ELM__INPUT_OUT })->sum = NULL;
-	assert_int_equal(elm__prune_find_scores(ELM__SCORE_FLAP, s.gguf, &s.hp, &calib, s.units,
-						&error),
+	assert_int_equal(elm__prune_find_scores(ELM__SCORE_FLAP, s.gguf, &s.hp, &calib, NULL, NULL,
+						s.units, &error),
 			 ELM_ERR_ARGUMENT);
 	assert_contains(error.text, "use --score wanda");
 	elm__calib_at(&calib, (elm__role){ 0, ELM__INPUT_DOWN })->count = 0;
-	assert_int_equal(elm__prune_find_scores(ELM__SCORE_WANDA, s.gguf, &s.hp, &calib, s.units,
-						&error),
+	assert_int_equal(elm__prune_find_scores(ELM__SCORE_WANDA, s.gguf, &s.hp, &calib, NULL, NULL,
+						s.units, &error),
 			 ELM_ERR_ARGUMENT);
 	assert_contains(error.text, "has not seen layer 0");
 	elm__calib_release(&calib);
@@ -675,6 +704,7 @@ int main(void)
 		cmocka_unit_test(reconstruction_brings_back),
 		cmocka_unit_test(memory_runs_out),
 		cmocka_unit_test(damaged_weights),
+		cmocka_unit_test(interruptions),
 		cmocka_unit_test(calibrations_that_lack),
 	};
 
