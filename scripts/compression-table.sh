@@ -7,10 +7,10 @@
 # goes on where it was interrupted. Needs jq.
 #
 # From the environment: CONTEXT (256), CALIBRATION (records, 3000), STEPS of distillation (1500),
-# BATCH (2048) and RATE (5e-4) of it, LIMIT (tasks per category; all), SPARSITY (0.2).
+# BATCH (2048) and RATE (5e-4) of it, LIMIT (tasks per category; all), SPARSITY (0.2), THREADS.
 set -eu
 program=$1 model=$2 train=$3 valid=$4 tasks=$5 folder=$6
-context=${CONTEXT:-256} limit=${LIMIT:+--limit $LIMIT}
+context=${CONTEXT:-256} limit=${LIMIT:+--limit $LIMIT} threads=${THREADS:+-t $THREADS}
 
 command -v jq >/dev/null || { echo "compression-table.sh: jq is missing; install it" >&2; exit 1; }
 mkdir -p "$folder"
@@ -21,7 +21,8 @@ make() {
 	[ -e "$folder/$1" ] && return
 	echo "== $1" >&2
 	shift
-	"$program" "$@" -q >&2
+	# shellcheck disable=SC2086 # an option and its value, or nothing
+	"$program" "$@" $threads -q >&2
 }
 
 # quantise NAME FROM OPTION...
@@ -36,12 +37,15 @@ measure() {
 	file=$folder/$1.gguf kv=${3:-f16} base=$folder/$1-$kv
 	if [ ! -e "$base.tasks" ]; then
 		echo "== measuring $2" >&2
+		# shellcheck disable=SC2086 # options with their values, or nothing
 		"$program" eval kld "$file" --base "$folder/f32.gguf" --base-kv-type f32 --kv-type "$kv" \
-			-f "$valid" -c "$context" --json -q --no-engine-cache >"$base.kld"
-		"$program" bench "$file" -p 0 -n 64 -ctk "$kv" -o json --no-engine-cache >"$base.bench"
-		# shellcheck disable=SC2086 # an option and its value, or nothing
+			-f "$valid" -c "$context" --json -q --no-engine-cache $threads >"$base.kld"
+		# shellcheck disable=SC2086
+		"$program" bench "$file" -p 0 -n 64 -ctk "$kv" -o json --no-engine-cache $threads \
+			>"$base.bench"
+		# shellcheck disable=SC2086
 		"$program" eval tasks "$file" -f "$tasks" --kv-type "$kv" $limit --json -q \
-			--no-engine-cache >"$base.partial"
+			--no-engine-cache $threads >"$base.partial"
 		mv "$base.partial" "$base.tasks"
 	fi
 	jq -n -r --arg title "$2" --argjson bytes "$(wc -c <"$file")" --slurpfile kld "$base.kld" \
