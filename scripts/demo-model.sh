@@ -9,16 +9,16 @@ program=$build/src/cli/edgelm
 here=$(dirname "$0")/..
 
 # Steps of the stages of training.
-copying=600 first=2500 last=9500
+copying=600 first=8000 last=16000
 
 say() { printf '\n== %s\n' "$1"; }
 
 say 'text'
-"$build/tools/demo/demo_data" "$folder" 250000 1
+"$build/tools/demo/demo_data" "$folder" 600000 1
 
 say 'vocabulary'
-"$program" tokenizer train "$folder/text.txt" -o "$folder/vocabulary.gguf" -n 1024 --pre smollm \
-	--spaces-last 40 --control '<|im_start|>' --control '<|im_end|>' --control '<|defer|>' \
+"$program" tokenizer train "$folder/text.txt" -o "$folder/vocabulary.gguf" -n 640 --pre smollm \
+	--spaces-last 32 --control '<|im_start|>' --control '<|im_end|>' --control '<|defer|>' \
 	--defined '<tool_call>' --defined '</tool_call>' --eos '<|im_end|>' \
 	--chat-template "$here/tools/demo/chat.jinja"
 
@@ -35,7 +35,7 @@ train() {
 # Copying what stands in the prompt comes first: everything else needs it, and is learned many times
 # faster afterwards.
 train $copying copying.gguf -f "$folder/copy.jsonl" --tokenizer "$folder/vocabulary.gguf" \
-	--shape width=256,layers=4,heads=8,kv_heads=2,ffn=512,context=512 --batch 1024 \
+	--shape width=256,layers=6,heads=8,kv_heads=2,ffn=256,context=512 --batch 1024 \
 	--rate 2e-3 --low-rate 2e-3 --warmup 100
 
 # further STEPS OUTPUT FROM LOW_RATE SEED: from the model FROM; the rate falls to LOW_RATE
@@ -48,8 +48,7 @@ further $first first.gguf copying.gguf 8e-4 2
 further $last last.gguf first.gguf 1e-5 3
 
 say 'quantising'
-"$program" quantize "$folder/last.gguf" "$folder/edgelm-demo.gguf" Q6_K \
-	--tensor-type ffn_gate=Q5_K --tensor-type ffn_up=Q5_K
+"$program" quantize "$folder/last.gguf" "$folder/edgelm-demo.gguf" Q6_K
 
 say 'measuring'
 "$program" eval tasks "$folder/edgelm-demo.gguf" -f "$folder/tasks.jsonl" -o "$folder/answers.jsonl"

@@ -1,6 +1,5 @@
 /* calibrate.c: what a text makes the layers of a model read, for quantising and pruning. */
 #include <edgelm/log.h>
-#include <edgelm/memory.h>
 
 #include <stdio.h>
 
@@ -8,6 +7,7 @@
 #include "cli/calibration.h"
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "cli/text.h"
 #include "compress/calibrate.h"
 
 typedef struct settings {
@@ -86,17 +86,16 @@ static int calibrate(cli_context *cli, elm_model *model)
 				     .user = &state };
 	elm__calibrate_report report;
 	elm_error error = { 0 };
-	elm_token *tokens;
 	elm_status status;
-	size_t count;
+	cli_text text;
 
-	status = cli_calibration_text(&s->text, model, &tokens, &count, &error);
+	status = cli_text_read(&text, elm_model_tokenizer(model), s->text.file, 0, &error);
 	if (status)
 		return cli_fail_error(cli, &error);
 	cli_progress_start(&state.progress, cli, "calibrating");
-	status = elm__calibrate(model, tokens, count, &o, &report, &error);
+	status = elm__calibrate(model, text.tokens, text.count, &o, &report, &error);
 	cli_progress_end(&state.progress);
-	elm_free(tokens);
+	cli_text_release(&text);
 	if (status)
 		return cli_fail_error(cli, &error);
 	return report_done(cli, &report, model);

@@ -2,7 +2,7 @@
 
 #include <edgelm/log.h>
 
-#include "cli/vocabulary.h"
+#include "cli/text.h"
 
 /* Below FEW_TOKENS importances are noise. */
 enum { DEFAULT_WINDOW = 512, FEW_TOKENS = 4096 };
@@ -10,7 +10,8 @@ enum { DEFAULT_WINDOW = 512, FEW_TOKENS = 4096 };
 #define S cli_calibration_settings
 const cli_option cli_calibration_options[] = {
 	{ "file", 'f', CLI_FILE(S, file), "FILE",
-	  "the text; \"-\" is standard input, which calibrate and quantize take when this is left "
+	  "the text, plain or records in *.jsonl; \"-\" is standard input, which calibrate and "
+	  "quantize take when this is left "
 	  "out" },
 	{ "ctx", 'c', CLI_INT(S, window), "N", "tokens of a window",
 	  .default_text = "512, or what the model was trained for if that is less",
@@ -27,20 +28,6 @@ const cli_option cli_calibration_options[] = {
 	{ 0 },
 };
 #undef S
-
-elm_status cli_calibration_text(const cli_calibration_settings *settings, const elm_model *model,
-				elm_token **tokens, size_t *count, elm_error *error)
-{
-	elm__buf text = ELM__BUF_INIT;
-	elm_status status = cli_read_text(NULL, settings->file, &text, error);
-
-	*tokens = NULL;
-	if (!status)
-		status = elm_tokenize(elm_model_tokenizer(model), elm__buf_text(&text), text.length,
-				      ELM_TOKENIZE_BOS, tokens, count, error);
-	elm__buf_release(&text);
-	return status;
-}
 
 elm__walk_options cli_walk_options(const cli_calibration_settings *settings, const elm_model *model)
 {

@@ -19,11 +19,6 @@ typedef struct cli_calibration_settings {
 
 extern const cli_option cli_calibration_options[];
 
-/* The text's tokens, which the caller releases with elm_free. */
-ELM_NODISCARD elm_status cli_calibration_text(const cli_calibration_settings *settings,
-					      const elm_model *model, elm_token **tokens,
-					      size_t *count, elm_error *error);
-
 /* All but `beside`. */
 elm__walk_options cli_walk_options(const cli_calibration_settings *settings,
 				   const elm_model *model);

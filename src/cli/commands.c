@@ -6,12 +6,31 @@
 
 /* In the order of the table that `edgelm` prints: the daily ones first. */
 static const cli_command *const commands[] = {
-	&cli_cmd_run,	   &cli_cmd_chat,	&cli_cmd_serve,	     &cli_cmd_inspect,
-	&cli_cmd_tokenize, &cli_cmd_detokenize, &cli_cmd_tokenizer,  &cli_cmd_chat_template,
-	&cli_cmd_train,	   &cli_cmd_distill,	&cli_cmd_eval,	     &cli_cmd_bench,
-	&cli_cmd_study,	   &cli_cmd_convert,	&cli_cmd_export,     &cli_cmd_calibrate,
-	&cli_cmd_quantize, &cli_cmd_prune,	&cli_cmd_build,	     &cli_cmd_cache_dir,
-	&cli_cmd_help,	   &cli_cmd_man,	&cli_cmd_completion, NULL,
+	&cli_cmd_run,
+	&cli_cmd_chat,
+	&cli_cmd_serve,
+	&cli_cmd_inspect,
+	&cli_cmd_tokenize,
+	&cli_cmd_detokenize,
+	&cli_cmd_tokenizer,
+	&cli_cmd_chat_template,
+	&cli_cmd_train,
+	&cli_cmd_distill,
+	&cli_cmd_eval,
+	&cli_cmd_bench,
+	&cli_cmd_monitor,
+	&cli_cmd_study,
+	&cli_cmd_convert,
+	&cli_cmd_export,
+	&cli_cmd_calibrate,
+	&cli_cmd_quantize,
+	&cli_cmd_prune,
+	&cli_cmd_build,
+	&cli_cmd_cache_dir,
+	&cli_cmd_help,
+	&cli_cmd_man,
+	&cli_cmd_completion,
+	NULL,
 };
 
 const cli_command cli_root = {

@@ -21,6 +21,7 @@ extern const cli_command cli_cmd_export;
 extern const cli_command cli_cmd_help;
 extern const cli_command cli_cmd_inspect;
 extern const cli_command cli_cmd_man;
+extern const cli_command cli_cmd_monitor;
 extern const cli_command cli_cmd_prune;
 extern const cli_command cli_cmd_quantize;
 extern const cli_command cli_cmd_run;

@@ -1,6 +1,4 @@
 /* eval_kld.c: how far the predictions of a model are from those of another. */
-#include <edgelm/memory.h>
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,17 +6,17 @@
 #include "base/alloc.h"
 #include "cli/eval.h"
 #include "cli/model_options.h"
-#include "cli/vocabulary.h"
+#include "cli/text.h"
 #include "eval/base_file.h"
 #include "eval/kld.h"
 #include "eval/logits.h"
-#include "eval/perplexity.h"
 
 enum { DEFAULT_WINDOW = 512 };
 
 typedef struct settings {
 	const char *model, *base, *save, *file;
 	int64_t windows;
+	int base_kv_type;
 	cli_model_settings engine;
 } settings;
 
@@ -34,9 +32,13 @@ static const cli_option options[] = {
 	{ "save", 0, CLI_FILE(S, save), "FILE",
 	  "write the predictions of MODEL, to be the --base of others" },
 	{ "file", 'f', CLI_FILE(S, file), "FILE",
-	  "the text; standard input when left out; saved predictions hold their own" },
-	{ "chunks", 0, CLI_INT(S, windows), "N", "use only the first N windows",
+	  "the text, plain or records in *.jsonl; standard input when left out; saved predictions "
+	  "hold their own" },
+	{ "chunks", 0, CLI_INT(S, windows), "N", "use only the first N windows or records",
 	  .default_text = "all", .range = { 1, UINT32_MAX } },
+	{ "base-kv-type", 0, CLI_CHOICE(S, base_kv_type), "TYPE",
+	  "how a base that is a model keeps keys and values", .choices = cli_kv_type_names,
+	  .default_text = "as --kv-type" },
 	{ 0 },
 };
 #undef S
@@ -59,10 +61,8 @@ typedef struct job {
 	runner subject, truth;
 	elm__base_file file;
 	elm__writer writer;
-	elm_token *tokens;
-	const elm_token *text; /* `tokens`, or those of the file */
-	size_t count;
-	uint32_t window, rows, vocabulary, total;
+	cli_text text; /* where the base is no file, which holds its own */
+	uint32_t window, vocabulary, total;
 	float *truths; /* ln p of a window's predictions; of one, where they are in a file */
 	uint16_t *codes;
 	elm__kld kld;
@@ -77,7 +77,11 @@ static elm_status out_of_memory(elm_error *error)
 static elm_status start(job *j, runner *r, elm__prediction *each, elm_error *error)
 {
 	elm_session_options o = cli_session_options(&j->s->engine);
+	const elm__base_file *f = &j->file;
 	elm_status status;
+
+	if (r == &j->truth && cli_given(j->cli, "base-kv-type"))
+		o.kv_type = cli_kv_type(j->s->base_kv_type);
 
 	o.context = j->window;
 	if (!o.batch || o.batch > o.context)
@@ -87,7 +91,10 @@ static elm_status start(job *j, runner *r, elm__prediction *each, elm_error *err
 	if (status)
 		return status;
 	elm_session_set_cancel(r->session, cli_interrupt_watch());
-	status = elm__perplexity_init(&r->windows, r->session, j->text, j->count, j->window, error);
+	status = f->tokens ?
+			 elm__perplexity_init(&r->windows, r->session, f->tokens,
+					      (size_t)f->windows * f->window, j->window, error) :
+			 cli_text_score(&j->text, r->session, j->window, &r->windows, error);
 	r->windows.each = each;
 	r->windows.user = j;
 	return status;
@@ -149,16 +156,8 @@ static elm_status check_vocabulary(const job *j, uint32_t other, elm_error *erro
 
 static elm_status read_text(job *j, elm_error *error)
 {
-	elm__buf text = ELM__BUF_INIT;
-	elm_status status = cli_read_text(NULL, j->s->file, &text, error);
-
-	if (!status)
-		status = elm_tokenize(elm_model_tokenizer(j->subject.model), elm__buf_text(&text),
-				      text.length, ELM_TOKENIZE_BOS, &j->tokens, &j->count, error);
-	elm__buf_release(&text);
-	j->text = j->tokens;
 	j->window = j->s->engine.context ? (uint32_t)j->s->engine.context : DEFAULT_WINDOW;
-	return status;
+	return cli_text_read(&j->text, elm_model_tokenizer(j->subject.model), j->s->file, 0, error);
 }
 
 /* The text and the truth, from the file or from the other model. */
@@ -168,6 +167,11 @@ static elm_status open_truth(job *j, elm_error *error)
 
 	if (!j->s->base || !elm__base_is(j->s->base)) {
 		status = read_text(j, error);
+		if (!status && j->text.records && j->s->save)
+			status = elm_error_set(error, ELM_ERR_ARGUMENT,
+					       "predictions of records cannot be saved, as the "
+					       "file has only windows of the same length; give "
+					       "--base MODEL");
 		if (!status && j->truth.model)
 			status = check_vocabulary(j, elm_model_get_info(j->truth.model)->vocabulary,
 						  error);
@@ -178,9 +182,7 @@ static elm_status open_truth(job *j, elm_error *error)
 	status = elm__base_open(&j->file, j->s->base, error);
 	if (!status)
 		status = check_vocabulary(j, j->file.vocabulary, error);
-	j->text = j->file.tokens;
 	j->window = j->file.window;
-	j->count = (size_t)j->file.windows * j->file.window;
 	return status;
 }
 
@@ -195,7 +197,6 @@ static elm_status prepare(job *j, elm_error *error)
 		status = start(j, &j->subject, j->s->base ? compare : save, error);
 	if (status)
 		return status;
-	j->rows = elm__base_rows(j->window);
 	j->total = j->subject.windows.windows;
 	if (j->s->windows && j->s->windows < j->total)
 		j->total = (uint32_t)j->s->windows;
@@ -204,16 +205,18 @@ static elm_status prepare(job *j, elm_error *error)
 		status = elm__writer_open(&j->writer, j->s->save, error);
 		if (status)
 			return status;
-		return j->codes ? elm__base_write_header(&j->writer, j->text, j->window,
+		return j->codes ? elm__base_write_header(&j->writer, j->text.tokens, j->window,
 							 j->vocabulary, j->total, error) :
 				  out_of_memory(error);
 	}
-	if (!elm__mul(j->truth.model ? j->rows : 1, j->vocabulary, &floats))
+	if (!elm__mul(j->truth.model ? elm__perplexity_rows(&j->subject.windows) : 1, j->vocabulary,
+		      &floats))
 		return out_of_memory(error);
 	j->truths = elm__realloc_array(NULL, floats, sizeof(float));
 	if (!j->truths)
 		return out_of_memory(error);
-	status = elm__kld_init(&j->kld, (size_t)j->rows * j->total, error);
+	status = elm__kld_init(
+		&j->kld, (size_t)elm__perplexity_scores(&j->subject.windows, j->total), error);
 	if (!j->truth.model)
 		j->kld.floor = ELM__BASE_FLOOR;
 	return status;
@@ -235,7 +238,7 @@ static elm_status compute(job *j, elm_error *error)
 	}
 	cli_progress_end(&j->progress);
 	/* What was compared of a window that was not finished does not count. */
-	j->kld.count = (size_t)j->subject.windows.done * j->rows;
+	j->kld.count = (size_t)elm__perplexity_scores(&j->subject.windows, j->subject.windows.done);
 	if (status == ELM_ERR_CANCELLED && j->s->base && j->kld.count)
 		status = ELM_OK;
 	if (!status && !j->s->base)
@@ -293,6 +296,7 @@ static void print_estimate(const char *name, elm__estimate e, double factor, con
 static int print_report(const job *j)
 {
 	elm__kld_report r;
+	char scored[80];
 
 	elm__kld_summarize((elm__kld *)&j->kld, &r);
 	if (j->cli->json)
@@ -309,8 +313,8 @@ static int print_report(const job *j)
 		printf("%10g  %13.6f  %19.4f%%\n", 100 * elm__kld_quantiles[i],
 		       r.divergence_quantile[i], 100 * r.shift_quantile[i]);
 	printf("   largest  %13.6f\n\n", r.divergence_max);
-	printf("%zu tokens scored: the second half of %lu windows of %lu tokens%s\n", r.tokens,
-	       (unsigned long)j->subject.windows.done, (unsigned long)j->window,
+	printf("%zu tokens scored: %s%s\n", r.tokens,
+	       cli_text_scored(&j->text, &j->subject.windows, scored, sizeof(scored)),
 	       j->subject.windows.done < j->total ? "; interrupted" : "");
 	return CLI_DONE;
 }
@@ -360,7 +364,7 @@ end:
 	elm__kld_release(&j.kld);
 	elm__free(j.truths);
 	elm__free(j.codes);
-	elm_free(j.tokens);
+	cli_text_release(&j.text);
 	return code;
 }
 
@@ -369,7 +373,7 @@ const cli_command cli_cmd_eval_kld = {
 	.summary = "measure how far a model's predictions are from another's",
 	.description =
 		"The base is the truth, for example the model before it was quantised. Text, "
-		"windows and what of them is scored are as in eval perplexity. The "
+		"windows or records and what of them is scored are as in eval perplexity. The "
 		"Kullback-Leibler "
 		"divergence of a prediction is the sum over all tokens of p ln(p / q), p the "
 		"base's probability; the shift of probability is q - p of the token that comes. "
@@ -378,7 +382,8 @@ const cli_command cli_cmd_eval_kld = {
 		"16 "
 		"bits, which by itself is a divergence of about 1e-5. To measure what a type of "
 		"the "
-		"KV cache costs, give the same model twice, saved with --kv-type f32.",
+		"KV cache costs, give the same model twice, once with --base-kv-type f32 or saved "
+		"with --kv-type f32.",
 	.examples = "edgelm eval kld small.gguf --base large.gguf -f text.txt\n"
 		    "edgelm eval kld large.gguf --save large.kld -f text.txt --kv-type f32\n"
 		    "edgelm eval kld large.gguf --base large.kld --kv-type q8_0\n",

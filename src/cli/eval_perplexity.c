@@ -1,15 +1,11 @@
 /* eval_perplexity.c: how well a model predicts a text. */
-#include <edgelm/memory.h>
-
 #include <math.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "cli/eval.h"
 #include "cli/model_options.h"
-#include "cli/vocabulary.h"
+#include "cli/text.h"
 #include "eval/logits.h"
-#include "eval/perplexity.h"
 
 typedef struct settings {
 	const char *model, *file;
@@ -26,10 +22,11 @@ static const cli_option arguments[] = {
 };
 
 static const cli_option eval_options[] = {
-	{ "file", 'f', CLI_FILE(S, file), "FILE", "the text; standard input when left out" },
-	{ "chunks", 0, CLI_INT(S, windows), "N", "score only the first N windows",
+	{ "file", 'f', CLI_FILE(S, file), "FILE",
+	  "the text, plain or records in *.jsonl; standard input when left out" },
+	{ "chunks", 0, CLI_INT(S, windows), "N", "score only the first N windows or records",
 	  .default_text = "all", .range = { 1, UINT32_MAX } },
-	{ "bytes", 0, CLI_SIZE(S, bytes), "SIZE", "use only the beginning of the text",
+	{ "bytes", 0, CLI_SIZE(S, bytes), "SIZE", "use only the beginning of a plain text",
 	  .default_text = "all", .range = { 1, INT64_MAX } },
 	{ 0 },
 };
@@ -56,8 +53,10 @@ static elm_status compute(const cli_context *cli, elm__perplexity *p, uint32_t w
 	return status == ELM_ERR_CANCELLED && p->done ? ELM_OK : status;
 }
 
-static int print_result(const cli_context *cli, const elm__perplexity *p, uint32_t wanted)
+static int print_result(const cli_context *cli, const cli_text *text, const elm__perplexity *p,
+			uint32_t wanted)
 {
+	char scored[80];
 	double value = elm__perplexity_value(p), error = elm__perplexity_error(p);
 	bool bos = p->bos != ELM_TOKEN_NONE;
 
@@ -70,17 +69,20 @@ static int print_result(const cli_context *cli, const elm__perplexity *p, uint32
 				  isfinite(error) ? json_real(error) : json_null(), "tokens_scored",
 				  (json_int_t)p->scored, "window", (json_int_t)p->window, "windows",
 				  (json_int_t)p->done, "windows_wanted", (json_int_t)wanted, "bos",
-				  (int)bos, "convention", "second half of each window"));
+				  (int)bos, "convention",
+				  text->records ? "trained tokens of each record" :
+						  "second half of each window"));
 	printf("perplexity %.4f +/- %.4f (standard error)\n", value, error);
-	printf("%llu tokens scored: the second half of %lu windows of %lu tokens%s%s\n",
-	       (unsigned long long)p->scored, (unsigned long)p->done, (unsigned long)p->window,
-	       bos ? ", the first token of each replaced by BOS" :
-		     ", without BOS, which this model does not use",
+	printf("%llu tokens scored: %s%s%s\n", (unsigned long long)p->scored,
+	       cli_text_scored(text, p, scored, sizeof(scored)),
+	       text->records ? "" :
+	       bos	     ? ", the first token of each replaced by BOS" :
+			       ", without BOS, which this model does not use",
 	       p->done < wanted ? "; interrupted" : "");
 	return CLI_DONE;
 }
 
-static int evaluate(cli_context *cli, elm_model *model, const elm_token *tokens, size_t count)
+static int evaluate(cli_context *cli, elm_model *model, const cli_text *text)
 {
 	const settings *s = cli->settings;
 	elm_session_options session_options = cli_session_options(&s->engine);
@@ -98,7 +100,7 @@ static int evaluate(cli_context *cli, elm_model *model, const elm_token *tokens,
 	session_options.max_logits = elm__logits_rows_at_once(model, session_options.batch);
 	if (elm_session_create(model, &session_options, &session, &error))
 		return cli_fail_error(cli, &error);
-	if (elm__perplexity_init(&p, session, tokens, count, session_options.context, &error)) {
+	if (cli_text_score(text, session, session_options.context, &p, &error)) {
 		elm_session_free(session);
 		return cli_fail_error(cli, &error);
 	}
@@ -107,7 +109,7 @@ static int evaluate(cli_context *cli, elm_model *model, const elm_token *tokens,
 	if (compute(cli, &p, windows, &error))
 		code = cli_fail_error(cli, &error);
 	else
-		code = print_result(cli, &p, windows);
+		code = print_result(cli, text, &p, windows);
 	elm__perplexity_release(&p);
 	elm_session_free(session);
 	return code;
@@ -117,27 +119,17 @@ static int run(cli_context *cli)
 {
 	const settings *s = cli->settings;
 	elm_model *model = cli_open_model(cli, s->model, &s->engine);
-	elm__buf text = ELM__BUF_INIT;
-	elm_token *tokens = NULL;
+	cli_text text = { 0 };
 	elm_error error = { 0 };
-	size_t count, length;
 	int code;
 
 	if (!model)
 		return CLI_FAILED;
-	if (cli_read_text(NULL, s->file, &text, &error)) {
+	if (cli_text_read(&text, elm_model_tokenizer(model), s->file, (size_t)s->bytes, &error))
 		code = cli_fail_error(cli, &error);
-	} else {
-		length = s->bytes && (uint64_t)s->bytes < text.length ? (size_t)s->bytes :
-									text.length;
-		if (elm_tokenize(elm_model_tokenizer(model), elm__buf_text(&text), length,
-				 ELM_TOKENIZE_BOS, &tokens, &count, &error))
-			code = cli_fail_error(cli, &error);
-		else
-			code = evaluate(cli, model, tokens, count);
-	}
-	elm_free(tokens);
-	elm__buf_release(&text);
+	else
+		code = evaluate(cli, model, &text);
+	cli_text_release(&text);
 	elm_model_close(model);
 	return code;
 }
@@ -151,6 +143,10 @@ const cli_command cli_cmd_eval_perplexity = {
 		"where "
 		"the model uses one, and the predictions of its second half are scored. Perplexity "
 		"is e to the mean of -ln p; the standard error comes from the spread of -ln p.\n\n"
+		"Of a file named *.jsonl, with records as edgelm train reads them, each record is "
+		"a "
+		"window of its own, and what training would learn of it is scored: the answers of "
+		"conversations, for example.\n\n"
 		"Figures compare only between runs with the same text, window and vocabulary. "
 		"Ctrl-C prints the result of the windows done so far.",
 	.examples = "edgelm eval perplexity model.gguf -f text.txt -c 512",

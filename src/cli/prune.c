@@ -2,7 +2,6 @@
 #include "cli/prune.h"
 
 #include <edgelm/log.h>
-#include <edgelm/memory.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "base/alloc.h"
 #include "cli/calibration.h"
 #include "cli/commands.h"
+#include "cli/text.h"
 #include "cpu/cpu.h"
 #include "model/core.h"
 #include "train/taylor.h"
@@ -94,8 +94,7 @@ typedef struct job {
 	elm_model *model; /* where a text passes through it, and then its file is `gguf` */
 	elm_gguf *gguf;
 	elm__hparams hp;
-	elm_token *tokens;
-	size_t n_tokens;
+	cli_text text;
 	elm__calib calib;
 	elm__units *units;
 	double *changes;
@@ -149,8 +148,8 @@ static elm_status open_input(job *j, elm_error *error)
 	if (!status)
 		status = elm__hparams_read(&j->hp, j->gguf, &j->arena, error);
 	if (!status && j->model)
-		status = cli_calibration_text(&j->s->text, j->model, &j->tokens, &j->n_tokens,
-					      error);
+		status = cli_text_read(&j->text, elm_model_tokenizer(j->model), j->s->text.file, 0,
+				       error);
 	if (status)
 		return status;
 	j->units = elm__units_create(&j->hp, &j->arena);
@@ -175,7 +174,7 @@ static elm_status start_walk(const job *j, elm__walk *walk, elm_error *error)
 	elm__walk_options how = cli_walk_options(&j->s->text, j->model);
 
 	how.beside = j->s->output;
-	return elm__walk_init(walk, j->model, j->tokens, j->n_tokens, &how, error);
+	return elm__walk_init(walk, j->model, j->text.tokens, j->text.count, &how, error);
 }
 
 static elm_status see_layers(job *j, elm_error *error)
@@ -424,7 +423,7 @@ static int run(cli_context *cli)
 	code = prune(&j, &error) ? cli_fail_error(cli, &error) : report(&j);
 	elm__pool_free(j.pool);
 	elm__calib_release(&j.calib);
-	elm_free(j.tokens);
+	cli_text_release(&j.text);
 	if (j.model)
 		elm_model_close(j.model);
 	else

@@ -1,6 +1,5 @@
 /* quantize.c: a model file with its weights in other types. */
 #include <edgelm/log.h>
-#include <edgelm/memory.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "base/text.h"
 #include "cli/calibration.h"
 #include "cli/commands.h"
+#include "cli/text.h"
 #include "compress/awq.h"
 #include "compress/gptq.h"
 #include "cpu/cpu.h"
@@ -75,6 +75,7 @@ typedef struct job {
 	elm__calib calib;
 	elm__quant_plan plan;
 	elm__pool *pool;
+	elm__kernels kernels;
 	cli_progress progress;
 	const volatile int *interrupted;
 } job;
@@ -186,14 +187,14 @@ static bool watch(void *user, uint64_t done, uint64_t total)
 static elm_status start_walk(job *j, elm_error *error)
 {
 	elm__walk_options how = cli_walk_options(&j->s->text, j->model);
-	elm_token *tokens;
-	size_t count;
-	elm_status status = cli_calibration_text(&j->s->text, j->model, &tokens, &count, error);
+	cli_text text;
+	elm_status status =
+		cli_text_read(&text, elm_model_tokenizer(j->model), j->s->text.file, 0, error);
 
 	how.beside = j->s->output;
 	if (!status)
-		status = elm__walk_init(&j->walk, j->model, tokens, count, &how, error);
-	elm_free(tokens);
+		status = elm__walk_init(&j->walk, j->model, text.tokens, text.count, &how, error);
+	cli_text_release(&text);
 	if (!status)
 		status = elm__calib_create(&j->calib, j->gguf, &j->model->hparams,
 					   ELM__PRODUCTS_SHARED, how.memory, how.beside, error);
@@ -206,7 +207,14 @@ static elm_status start_pool(job *j, elm_error *error)
 {
 	unsigned cpus[ELM__POOL_MAX], cores = elm__cpu_select("", cpus, ELM__POOL_MAX);
 	unsigned threads = j->s->text.threads ? (unsigned)j->s->text.threads : cores;
+	uint32_t mask = UINT32_MAX;
+	elm_status status = ELM_OK;
 
+	if (j->s->text.isa)
+		status = elm__cpu_parse_tier(j->s->text.isa, &mask, error);
+	if (status)
+		return status;
+	elm__kernels_init(&j->kernels, elm__cpu_detect() & mask);
 	return elm__pool_create(threads, threads <= cores ? cpus : NULL, &j->pool, error);
 }
 
@@ -226,6 +234,7 @@ static elm_status write_file(job *j, elm_error *error)
 	o.pool = j->pool ? j->pool : j->walk.pool;
 	j->awq.feedback = j->s->method == METHOD_BOTH;
 	j->awq.pool = j->gptq.pool = o.pool;
+	j->awq.kernels = j->model ? &j->model->kernels : &j->kernels;
 	j->awq.calib = j->gptq.calib = &j->calib;
 	if (j->calib.inputs) {
 		o.name = j->s->method == METHOD_AUTO ? "imatrix" : methods[j->s->method];

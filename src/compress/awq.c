@@ -5,12 +5,15 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "compress/clip.h"
 #include "compress/factor.h"
 #include "compress/gptq.h"
 #include "quant/quant.h"
+#include "quant/scales.h"
 
-/* Exponents tried, and rows that the search looks at: their errors stand for those of all. */
-enum { STEPS = 20, SAMPLED_ROWS = 128 };
+/* Exponents tried; rows that the search looks at, whose errors stand for those of all; and how many
+ * of these are multiplied together. */
+enum { STEPS = 20, SAMPLED_ROWS = 128, ROWS = 16 };
 
 /* A tensor of the layer at hand, as floats. */
 struct elm__awq_tensor {
@@ -34,57 +37,116 @@ typedef struct source {
 
 typedef struct search {
 	elm__pool *pool;
+	const elm__kernels *kernels;
 	const elm__channels *c;
 	tensor *readers[ELM__READERS_MAX];
 	size_t n_readers;
 	const float *scales;
 	float *importance; /* of scaled columns */
-	float *scratch;	   /* per member: two rows of floats, a row of blocks */
+	float *scratch;	   /* per member, as search_member has it */
 	size_t scratch_floats;
 	double *losses; /* per sampled row */
 	size_t sampled; /* of each reader */
 } search;
 
-/* The error of the product for one row, rounded with the scales: e^T H e, or what the diagonal says
- * of it. */
-static double loss_of(const search *s, const tensor *t, size_t row, float *scratch)
+/* What a member works on. */
+typedef struct workplace {
+	float *e, *g;  /* ROWS rows each: errors, and the products with H */
+	float *scaled; /* a row */
+	void *blocks;  /* of a row: never more than its floats */
+	void *gemm;
+} workplace;
+
+static size_t workplace_floats(const search *s)
+{
+	size_t row = (s->c->cols + 15) & ~(size_t)15, gemm = s->kernels->gemm_scratch();
+
+	return (2 * ROWS + 2) * row + ((gemm / sizeof(float) + 31) & ~(size_t)15);
+}
+
+static workplace workplace_at(const search *s, unsigned member)
+{
+	size_t row = (s->c->cols + 15) & ~(size_t)15;
+	workplace w = { .e = s->scratch + member * s->scratch_floats };
+
+	w.g = w.e + ROWS * row;
+	w.scaled = w.g + ROWS * row;
+	w.blocks = w.scaled + row;
+	w.gemm = w.scaled + 2 * row;
+	return w;
+}
+
+/* The errors of a row when it is rounded with the scales. */
+static bool round_row(const search *s, const workplace *to, const tensor *t, size_t row, float *e)
 {
 	const float *w = t->weights + row * t->cols;
-	float *scaled = scratch, *e = scratch + t->cols;
-	void *blocks = e + t->cols;
-	double loss = 0;
 
 	for (size_t i = 0; i < t->cols; i++)
-		scaled[i] = w[i] * s->scales[i];
-	if (elm__quantize_row(t->item->type, scaled, s->importance, blocks, t->cols))
-		return INFINITY;
-	elm__dequant_ref[t->item->type](blocks, e, t->cols);
+		to->scaled[i] = w[i] * s->scales[i];
+	if (elm__quantize_row(t->item->type, to->scaled, s->importance, to->blocks, t->cols))
+		return false;
+	elm__dequant_ref[t->item->type](to->blocks, e, t->cols);
 	for (size_t i = 0; i < t->cols; i++)
 		e[i] = e[i] / s->scales[i] - w[i];
-	for (size_t i = 0; i < t->cols; i++) {
-		const float *h = s->c->products ? s->c->products + i * t->cols : NULL;
-		double sum = 0;
+	return true;
+}
 
-		if (!h)
-			sum = (double)s->c->square[i] * (double)e[i];
-		for (size_t k = 0; h && k < t->cols; k++)
-			sum += (double)h[k] * (double)e[k];
-		loss += (double)e[i] * sum;
+/* g = H e, or what the diagonal says of it, for `rows` rows. */
+static void multiply(const search *s, const workplace *w, size_t rows)
+{
+	size_t n = s->c->cols;
+	const elm__gemm product = { .m = rows,
+				    .n = n,
+				    .k = n,
+				    .a = w->e,
+				    .a_row = n,
+				    .a_col = 1,
+				    .b = s->c->products,
+				    .b_row = n,
+				    .b_col = 1,
+				    .c = w->g,
+				    .c_row = n };
+
+	if (s->c->products)
+		s->kernels->gemm(&product, w->gemm);
+	else
+		for (size_t i = 0; i < rows * n; i++)
+			w->g[i] = s->c->square[i % n] * w->e[i];
+}
+
+/* e^T H e of sampled rows [first, first + count). */
+static void search_rows(search *s, const workplace *w, size_t first, size_t count)
+{
+	size_t n = s->c->cols;
+	bool fine[ROWS];
+
+	for (size_t r = 0; r < count; r++) {
+		const tensor *t = s->readers[(first + r) / s->sampled];
+		size_t row = (first + r) % s->sampled * t->rows / s->sampled;
+
+		fine[r] = round_row(s, w, t, row, w->e + r * n);
 	}
-	return loss;
+	multiply(s, w, count);
+	for (size_t r = 0; r < count; r++) {
+		double loss = 0;
+
+		for (size_t i = 0; i < n; i++)
+			loss += (double)w->e[r * n + i] * (double)w->g[r * n + i];
+		s->losses[first + r] = fine[r] ? loss : (double)INFINITY;
+	}
 }
 
 static void search_member(void *user, unsigned index, unsigned count)
 {
 	search *s = user;
-	size_t ticket;
+	workplace w = workplace_at(s, index);
+	size_t all = s->n_readers * s->sampled, ticket;
 
 	(void)count;
-	while ((ticket = elm__pool_next(s->pool)) < s->n_readers * s->sampled) {
-		const tensor *t = s->readers[ticket / s->sampled];
-		size_t row = ticket % s->sampled * t->rows / s->sampled;
+	while ((ticket = elm__pool_next(s->pool)) * ROWS < all) {
+		size_t first = ticket * ROWS;
 
-		s->losses[ticket] = loss_of(s, t, row, s->scratch + index * s->scratch_floats);
+		search_rows(s, &w, first, all - first < ROWS ? all - first : ROWS);
 	}
 }
 
@@ -302,7 +364,7 @@ static bool worthwhile(const search *s)
 static elm_status scale_input(elm__awq *a, const elm__quant_plan *plan, elm__role role,
 			      elm_error *error)
 {
-	search s = { .pool = a->pool, .c = elm__calib_at(a->calib, role) };
+	search s = { .pool = a->pool, .kernels = a->kernels, .c = elm__calib_at(a->calib, role) };
 	size_t cols = s.c->cols, members = elm__pool_count(a->pool);
 	source from = source_of(a, plan->hp, role);
 	elm_status status = find_readers(a, plan, role, &s, error);
@@ -317,7 +379,7 @@ static elm_status scale_input(elm__awq *a, const elm__quant_plan *plan, elm__rol
 		if (s.readers[i]->rows < s.sampled)
 			s.sampled = s.readers[i]->rows;
 	s.importance = a->importance[role.input];
-	s.scratch_floats = (3 * cols + 64) & ~(size_t)15;
+	s.scratch_floats = workplace_floats(&s);
 	memory = elm__malloc_aligned(64,
 				     (4 * cols + 16 + members * s.scratch_floats) * sizeof(float));
 	s.losses = elm__calloc(s.n_readers * s.sampled, sizeof(double));
@@ -329,7 +391,6 @@ static elm_status scale_input(elm__awq *a, const elm__quant_plan *plan, elm__rol
 		for (size_t i = 0; i < cols; i++)
 			s.importance[i] =
 				s.c->square[i] / (memory[3 * cols + i] * memory[3 * cols + i]);
-		a->scaled[role.input] = true;
 	} else {
 		status = elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory for %zu channels",
 				       cols);
@@ -356,7 +417,6 @@ static void forget(elm__awq *a)
 	a->tensors = NULL;
 	a->count = 0;
 	memset(a->importance, 0, sizeof(a->importance));
-	memset(a->scaled, 0, sizeof(a->scaled));
 }
 
 static elm_status load(elm__awq *a, const elm__quant_plan *plan, uint32_t group, elm_error *error)
@@ -383,13 +443,16 @@ static elm_status load(elm__awq *a, const elm__quant_plan *plan, uint32_t group,
 						     "out of memory for %s", t->name);
 	}
 	for (int i = 0; i < ELM__INPUTS && !status; i++) {
-		size_t cols =
-			elm__calib_at(a->calib, (elm__role){ group - 1, (elm__input)i })->cols;
+		const elm__channels *c =
+			elm__calib_at(a->calib, (elm__role){ group - 1, (elm__input)i });
 
-		a->importance[i] = elm__calloc(cols, sizeof(float));
-		a->scales[i] = elm__calloc(cols, sizeof(float));
+		a->importance[i] = elm__calloc(c->cols, sizeof(float));
+		a->scales[i] = elm__calloc(c->cols, sizeof(float));
 		if (!a->importance[i] || !a->scales[i])
-			status = elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
+			return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
+		memcpy(a->importance[i], c->square, c->cols * sizeof(float));
+		for (size_t k = 0; k < c->cols; k++)
+			a->scales[i][k] = 1;
 	}
 	return status;
 }
@@ -403,25 +466,26 @@ static void scale_products(const elm__channels *c, const float *scales, float *o
 				c->products[i * c->cols + k] / (scales[i] * scales[k]);
 }
 
-static elm_status feed_back(elm__awq *a, const search *s, const elm__channels *c, const float *u,
-			    elm_error *error)
+/* Finds the codes of a tensor: with feedback where there is a factor U, else with the best scales.
+ */
+static elm_status encode(elm__awq *a, tensor *t, const elm__channels *c, const float *u,
+			 elm_error *error)
 {
-	elm_status status = ELM_OK;
+	elm__gptq_result fed;
+	elm__clip_result clipped;
 
-	for (size_t i = 0; i < s->n_readers && !status; i++) {
-		tensor *t = s->readers[i];
-		elm__gptq_result result;
-
-		t->blocks = elm__malloc((size_t)t->item->bytes);
-		status = t->blocks ? elm__gptq_encode(a->pool, t->item->type, t->weights, t->rows,
-						      c, u, t->blocks, &result, error) :
-				     elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory for %s",
-						   t->item->tensor->name);
-	}
-	return status;
+	t->blocks = elm__malloc((size_t)t->item->bytes);
+	if (!t->blocks)
+		return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory for %s",
+				     t->item->tensor->name);
+	if (u)
+		return elm__gptq_encode(a->pool, t->item->type, t->weights, t->rows, c, u,
+					t->blocks, &fed, error);
+	return elm__clip_encode(a->pool, a->kernels, t->item->type, t->weights, t->rows, c,
+				t->blocks, &clipped, error);
 }
 
-/* Codes of what reads an input, found with feedback, once nothing is scaled any more. */
+/* Codes of what reads an input, once nothing is scaled any more. */
 static elm_status encode_input(elm__awq *a, const elm__quant_plan *plan, elm__role role,
 			       elm_error *error)
 {
@@ -429,19 +493,23 @@ static elm_status encode_input(elm__awq *a, const elm__quant_plan *plan, elm__ro
 	size_t n = s.c->cols, square;
 	elm__channels c = { .cols = n, .square = a->importance[role.input] };
 	elm_status status = find_readers(a, plan, role, &s, error);
-	float *memory = NULL;
+	float *memory = NULL, *u = NULL;
 
-	if (status || !a->scaled[role.input] || !s.c->products)
+	if (status || !s.c->products || !s.c->count)
 		return status;
 	if (elm__mul(n, n, &square))
-		memory = elm__realloc_array(NULL, square, 3 * sizeof(float));
+		memory = elm__realloc_array(NULL, square, (a->feedback ? 3 : 1) * sizeof(float));
 	if (!memory)
 		return elm_error_set(error, ELM_ERR_NO_MEMORY,
 				     "out of memory for a Hessian of %zu channels", n);
 	c.products = memory;
 	scale_products(s.c, a->scales[role.input], memory);
-	if (elm__inverse_factor_damped(a->pool, memory, n, memory + square, memory + 2 * square))
-		status = feed_back(a, &s, &c, memory + 2 * square, error);
+	if (a->feedback &&
+	    elm__inverse_factor_damped(a->pool, memory, n, memory + square, memory + 2 * square))
+		u = memory + 2 * square;
+	for (size_t i = 0; i < s.n_readers && !status; i++)
+		if (elm__scale_facts_of(s.readers[i]->item->type))
+			status = encode(a, s.readers[i], &c, u, error);
 	elm__free(memory);
 	return status;
 }
@@ -476,19 +544,16 @@ elm_status elm__awq_prepare(void *awq, const elm__quant_plan *plan, uint32_t gro
 		status = load(a, plan, group, error);
 	for (int i = 0; i < ELM__INPUTS && !status; i++)
 		status = scale_input(a, plan, (elm__role){ group - 1, (elm__input)i }, error);
-	for (int i = 0; i < ELM__INPUTS && a->feedback && !status; i++)
+	for (int i = 0; i < ELM__INPUTS && !status; i++)
 		status = encode_input(a, plan, (elm__role){ group - 1, (elm__input)i }, error);
 	for (size_t i = 0; i < a->count && !status; i++) {
 		const tensor *t = &a->tensors[i];
 		elm__role role;
 
-		if (!t->changed)
-			continue;
-		out[t->index].weights = t->weights;
+		out[t->index].weights = t->changed ? t->weights : NULL;
 		out[t->index].blocks = t->blocks;
 		/* A reader that was scaled has the importance of what it reads now. */
-		if (elm__role_of(plan->gguf, plan->hp, t->item->tensor->name, &role) &&
-		    a->scaled[role.input])
+		if (elm__role_of(plan->gguf, plan->hp, t->item->tensor->name, &role))
 			out[t->index].importance = a->importance[role.input];
 	}
 	return status;

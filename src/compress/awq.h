@@ -11,6 +11,7 @@
 #define ELM_COMPRESS_AWQ_H
 
 #include "compress/quantize.h"
+#include "kernel/kernel.h"
 
 /*
  * The method. With a walk, which the text makes through the model as it is, `calib` is empty and
@@ -20,12 +21,12 @@ typedef struct elm__awq {
 	elm__walk *walk;
 	elm__calib *calib;
 	elm__pool *pool;
+	const elm__kernels *kernels;
 	bool feedback; /* codes are found by elm__gptq_encode afterwards; needs products */
 	/* private: what out entries point to */
 	struct elm__awq_tensor *tensors;
 	size_t count;
 	float *scales[ELM__INPUTS], *importance[ELM__INPUTS];
-	bool scaled[ELM__INPUTS];
 } elm__awq;
 
 ELM_NODISCARD elm_status elm__awq_prepare(void *awq, const elm__quant_plan *plan, uint32_t group,

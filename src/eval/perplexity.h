@@ -5,6 +5,9 @@
  * token of each window is replaced by BOS (where the model has and wants one), so that each is a
  * text of its own, and the predictions of its second half are scored: the tokens at positions
  * window/2 + 1 to window - 1. Perplexity is e^(mean of -ln p).
+ *
+ * Or the text is a list of documents, with marks that say which tokens are scored, the answers of a
+ * conversation for example. Then each document is a window of its own.
  */
 #ifndef ELM_EVAL_PERPLEXITY_H
 #define ELM_EVAL_PERPLEXITY_H
@@ -29,7 +32,18 @@ typedef struct elm__perplexity {
 	elm_token *buffer, bos;
 	uint8_t *wanted;
 	uint32_t window;
+	struct elm__document *documents; /* NULL: the text is cut into windows */
+	const uint8_t *marks;
 } elm__perplexity;
+
+/* Documents i = 0 ... documents - 1 are tokens[starts[i] ... starts[i + 1]); the tokens whose mark
+ * is not 0 are scored, but for the first of a document. */
+typedef struct elm__marked_text {
+	const elm_token *tokens;
+	const uint8_t *marks;
+	const size_t *starts;
+	size_t documents;
+} elm__marked_text;
 
 /*
  * Prepares; `tokens` must live as long. The session needs a context of `window` (at least 4) and
@@ -39,7 +53,16 @@ typedef struct elm__perplexity {
 ELM_NODISCARD elm_status elm__perplexity_init(elm__perplexity *p, elm_session *session,
 					      const elm_token *tokens, size_t count,
 					      uint32_t window, elm_error *error);
+/* The same for documents, of which at most `window` tokens count. ELM_ERR_ARGUMENT when nothing is
+ * to be scored. */
+ELM_NODISCARD elm_status elm__perplexity_init_marked(elm__perplexity *p, elm_session *session,
+						     const elm__marked_text *text, uint32_t window,
+						     elm_error *error);
 void elm__perplexity_release(elm__perplexity *p);
+
+/* How many predictions the first n windows have in all; and at most in one of them. */
+uint64_t elm__perplexity_scores(const elm__perplexity *p, uint32_t n);
+uint32_t elm__perplexity_rows(const elm__perplexity *p);
 
 /* Computes the next window (done < windows). After a failure, ELM_ERR_CANCELLED for example, the
  * windows done before still stand. */

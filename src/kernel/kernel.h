@@ -112,6 +112,7 @@ typedef struct elm__attention {
 	uint32_t queries, group, head_dim;
 	uint32_t first_position, window; /* window 0: unlimited */
 	float scale, softcap;
+	bool fine;	  /* keep 16 bits of values and weights; else 8 may do */
 	elm_type kv_type; /* F32, F16, Q8_0 or IQ4_NL; see kv.h for what IQ4_NL wants */
 	const void *const *k_blocks;
 	const void *const *v_blocks;

@@ -306,6 +306,11 @@ typedef struct attention_item {
 	atomic_uint *done;
 } attention_item;
 
+static bool is_float(elm_type type)
+{
+	return type == ELM_TYPE_F32 || type == ELM_TYPE_F16 || type == ELM_TYPE_BF16;
+}
+
 static elm__attention attention_of(const member *me, const attention_item *it)
 {
 	const elm__forward *f = me->f;
@@ -327,6 +332,7 @@ static elm__attention attention_of(const member *me, const attention_item *it)
 		.window = s->window,
 		.scale = f->hp->attention_scale,
 		.softcap = f->hp->attention_softcap,
+		.fine = is_float(f->model->weights.layers[it->layer].out.type),
 		.kv_type = f->kv->type,
 		.k_blocks = me->own->keys,
 		.v_blocks = me->own->values,
@@ -675,8 +681,25 @@ static size_t unit_for(const elm__forward *f)
 	return forms & (ELM__FORM_BF16 | ELM__FORM_BF16_SPLIT) ? ROW_UNIT : 1;
 }
 
+/* The most rows of a tile. Several for all members to share must remain, as attend would otherwise
+ * cut the context into parts. */
+static uint32_t tile_limit(const elm__forward *f)
+{
+	size_t wanted = (size_t)PARTS_EACH * elm__pool_count(f->pool);
+	uint32_t limit = ELM__QUERY_TILE * ELM__QUERY_TILES, heads = UINT32_MAX;
+
+	for (uint32_t i = 0; i < f->hp->layers; i++)
+		if (f->hp->shapes[i].kv_heads < heads)
+			heads = f->hp->shapes[i].kv_heads;
+	while (limit > ELM__QUERY_TILE && (size_t)(f->n / limit) * heads < wanted)
+		limit /= 2;
+	return limit;
+}
+
 static void find_tiles(elm__forward *f)
 {
+	uint32_t limit = tile_limit(f);
+
 	f->n_tiles = 0;
 	f->n_logits = f->n_states = 0;
 	for (uint32_t i = 0; i < f->n; i++) {
@@ -685,7 +708,7 @@ static void find_tiles(elm__forward *f)
 
 		f->n_logits += row->logits;
 		f->n_states += row->state;
-		if (t && t->rows < ELM__QUERY_TILE && row[-1].sequence == row->sequence &&
+		if (t && t->rows < limit && row[-1].sequence == row->sequence &&
 		    row[-1].position + 1 == row->position)
 			t->rows++;
 		else

@@ -13,7 +13,9 @@
 #include "model/kv.h"
 #include "model/rope.h"
 
-enum { ELM__QUERY_TILE = 32 }; /* consecutive rows of a sequence that attend together */
+/* Consecutive rows of a sequence that attend together: one tile, or where all threads have enough
+ * to do, several. */
+enum { ELM__QUERY_TILE = 32, ELM__QUERY_TILES = 4 };
 
 typedef struct elm__row {
 	elm_token token;

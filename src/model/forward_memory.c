@@ -19,14 +19,14 @@ static size_t forms_bytes(const elm__kernels *k, size_t batch, size_t cols)
 		      elm__activations_bytes(k, many | ELM__FORM_Q16, few, cols));
 }
 
-/* The most rows of attention in a tile: queries times the heads that share a key head. */
-static size_t tile_rows(const elm__hparams *hp, size_t batch)
+/* The most heads that share a key head. */
+static size_t largest_group(const elm__hparams *hp)
 {
 	size_t group = 0;
 
 	for (uint32_t i = 0; i < hp->layers; i++)
 		group = larger(group, hp->shapes[i].heads / hp->shapes[i].kv_heads);
-	return group * (batch < ELM__QUERY_TILE ? batch : ELM__QUERY_TILE);
+	return group;
 }
 
 static void lay_out_parts(elm__carver *c, elm__forward *f, const elm__hparams *hp,
@@ -34,7 +34,9 @@ static void lay_out_parts(elm__carver *c, elm__forward *f, const elm__hparams *h
 {
 	size_t most = limits->threads > 1 ? (size_t)ELM__PARTS_EACH * limits->threads : 0;
 
-	f->part_rows = tile_rows(hp, limits->batch);
+	/* Where there are parts, tiles are not joined. */
+	f->part_rows = largest_group(hp) *
+		       (limits->batch < ELM__QUERY_TILE ? limits->batch : ELM__QUERY_TILE);
 	f->parts = elm__carve(c, most * f->part_rows, hp->head_dim * sizeof(float));
 	f->part_lse = elm__carve(c, most, f->part_rows * sizeof(float));
 	f->parts_done = elm__carve(c, most, sizeof(*f->parts_done));
@@ -53,6 +55,7 @@ static void lay_out(elm__carver *c, elm__forward *f, const elm_model *model,
 	size_t widest = larger(larger(hp->width, heads), hp->max_ffn);
 	size_t kv_blocks = (limits->context + ELM__KV_BLOCK - 1) / ELM__KV_BLOCK;
 	size_t batch = limits->batch, row = batch * sizeof(float);
+	size_t queries = ELM__QUERY_TILE * ELM__QUERY_TILES;
 
 	f->x = elm__carve(c, hp->width, row);
 	f->normed = elm__carve(c, hp->width, row);
@@ -75,8 +78,9 @@ static void lay_out(elm__carver *c, elm__forward *f, const elm_model *model,
 		elm__forward_thread own;
 
 		own.matmul = elm__carve(c, 1, k->matmul_scratch(batch, widest));
-		own.attention = elm__carve(
-			c, 1, k->attention_scratch(ELM__QUERY_TILE, ELM__MAX_GROUP, hp->head_dim));
+		own.attention = elm__carve(c, 1,
+					   k->attention_scratch(batch < queries ? batch : queries,
+								largest_group(hp), hp->head_dim));
 		own.keys = elm__carve(c, kv_blocks, sizeof(void *));
 		own.values = elm__carve(c, kv_blocks, sizeof(void *));
 		if (c->base)

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "quant/codes.h"
-#include "quant/half.h"
+#include "quant/scales.h"
 
 /* --- codes into blocks --- */
 
@@ -132,118 +132,22 @@ void elm__codes_store(elm_type type, const uint8_t *codes, void *to)
 
 /* --- what codes stand for --- */
 
-/* One line for weights [first, first + n). */
-static void set_lines(elm__grid *grid, int first, int n, float scale, float offset)
-{
-	int i;
-
-	for (i = first; i < first + n; i++) {
-		grid->scale[i] = scale;
-		grid->offset[i] = offset;
-	}
-}
-
-static void lines_k4(elm__grid *grid, uint16_t d, uint16_t dmin, const uint8_t scales[12])
-{
-	uint8_t scale, minimum;
-	unsigned j;
-
-	for (j = 0; j < 8; j++) {
-		elm__scale_min_k4(scales, j, &scale, &minimum);
-		set_lines(grid, 32 * (int)j, 32, elm__f16_to_f32(d) * (float)scale,
-			  -(elm__f16_to_f32(dmin) * (float)minimum));
-	}
-}
-
-static void lines_q2_k(elm__grid *grid, const elm__block_q2_k *block)
-{
-	float d = elm__f16_to_f32(block->d), dmin = elm__f16_to_f32(block->dmin);
-	int j;
-
-	for (j = 0; j < 16; j++)
-		set_lines(grid, 16 * j, 16, d * (float)(block->scales[j] & 15),
-			  -(dmin * (float)(block->scales[j] >> 4)));
-}
-
-static void lines_signed(elm__grid *grid, uint16_t d, int subs, const int scales[])
-{
-	int n = ELM__BLOCK_SUPER / subs, j;
-
-	for (j = 0; j < subs; j++)
-		set_lines(grid, n * j, n, elm__f16_to_f32(d) * (float)scales[j], 0);
-}
-
-static void set_levels(elm__grid *grid, float lo, float hi)
-{
-	grid->levels = elm__levels_integers(lo, hi);
-}
-
-static void set_list(elm__grid *grid)
-{
-	static const int8_t list[16] = ELM__IQ4_LEVELS;
-
-	grid->levels = elm__levels_list(list);
-}
-
 bool elm__grid_load(elm_type type, const void *from, elm__grid *grid)
 {
-	const elm__block_q4_1 *with_offset = from; /* as Q5_1 begins */
-	const elm__block_q4_k *k4 = from;	   /* as Q5_K begins */
-	int scales[16];
-	uint16_t d;
-	unsigned j;
+	const elm__scale_facts *facts = elm__scale_facts_of(type);
+	int n = facts ? elm_type_get(type)->block_elements : 0;
 
-	memcpy(&d, from, sizeof(d)); /* where the scale comes first */
-	switch (type) {
-	case ELM_TYPE_Q4_0:
-		set_levels(grid, -8, 7);
-		set_lines(grid, 0, 32, elm__f16_to_f32(d), 0);
-		return true;
-	case ELM_TYPE_Q5_0:
-		set_levels(grid, -16, 15);
-		set_lines(grid, 0, 32, elm__f16_to_f32(d), 0);
-		return true;
-	case ELM_TYPE_Q8_0:
-		set_levels(grid, -127, 127);
-		set_lines(grid, 0, 32, elm__f16_to_f32(d), 0);
-		return true;
-	case ELM_TYPE_IQ4_NL:
-		set_list(grid);
-		set_lines(grid, 0, 32, elm__f16_to_f32(d), 0);
-		return true;
-	case ELM_TYPE_Q4_1:
-	case ELM_TYPE_Q5_1:
-		set_levels(grid, 0, type == ELM_TYPE_Q4_1 ? 15 : 31);
-		set_lines(grid, 0, 32, elm__f16_to_f32(d), elm__f16_to_f32(with_offset->m));
-		return true;
-	case ELM_TYPE_Q2_K:
-		set_levels(grid, 0, 3);
-		lines_q2_k(grid, from);
-		return true;
-	case ELM_TYPE_Q3_K:
-		set_levels(grid, -4, 3);
-		for (j = 0; j < 16; j++)
-			scales[j] = elm__scale_q3_k(((const elm__block_q3_k *)from)->scales, j);
-		lines_signed(grid, ((const elm__block_q3_k *)from)->d, 16, scales);
-		return true;
-	case ELM_TYPE_Q4_K:
-	case ELM_TYPE_Q5_K:
-		set_levels(grid, 0, type == ELM_TYPE_Q4_K ? 15 : 31);
-		lines_k4(grid, k4->d, k4->dmin, k4->scales);
-		return true;
-	case ELM_TYPE_Q6_K:
-		set_levels(grid, -32, 31);
-		for (j = 0; j < 16; j++)
-			scales[j] = ((const elm__block_q6_k *)from)->scales[j];
-		lines_signed(grid, ((const elm__block_q6_k *)from)->d, 16, scales);
-		return true;
-	case ELM_TYPE_IQ4_XS:
-		set_list(grid);
-		for (j = 0; j < 8; j++)
-			scales[j] = elm__scale_iq4_xs(from, j);
-		lines_signed(grid, d, 8, scales);
-		return true;
-	default:
+	if (!facts)
 		return false;
+	grid->levels = elm__levels_of(facts);
+	for (int first = 0; first < n; first += facts->sub) {
+		elm__scale scale = elm__scale_get(type, from, first / facts->sub);
+		elm__line line = elm__scale_line(facts, from, scale);
+
+		for (int i = first; i < first + facts->sub; i++) {
+			grid->scale[i] = line.scale;
+			grid->offset[i] = line.offset;
+		}
 	}
+	return true;
 }

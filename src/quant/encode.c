@@ -3,6 +3,7 @@
 #include "quant/fit.h"
 #include "quant/half.h"
 #include "quant/quant.h"
+#include "quant/scales.h"
 
 #include <math.h>
 #include <string.h>
@@ -57,59 +58,59 @@ float elm__group_recall(const elm__group *group, uint16_t half)
 	return elm__f16_to_f32(half) / group->unit;
 }
 
-/* A block of 32 with a scale only: stores it and fills the codes. */
-static uint16_t encode_scaled(const elm__levels *levels, const float *in, const float *importance,
-			      uint8_t codes[32])
+/* A block of 32 with a scale only: finds it and the codes. */
+static elm__scale encode_scaled(const elm__levels *levels, const elm__group *group,
+				uint8_t codes[32])
 {
-	elm__line line = { 0 };
-	elm__group group;
-	uint16_t d;
+	float scale = elm__fit_scale(levels, group->x, group->w, 32).scale;
+	uint16_t d = elm__group_store_factor(group, scale);
+	elm__line line = { .scale = elm__group_recall(group, d) };
 
-	if (!elm__group_load(&group, in, importance, 32)) {
-		memset(codes, 0, 32);
-		return 0;
-	}
-	d = elm__group_store_factor(&group, elm__fit_scale(levels, group.x, group.w, 32).scale);
-	line.scale = elm__group_recall(&group, d);
-	elm__fit_codes(levels, line, group.x, 32, codes);
-	return d;
+	elm__fit_codes(levels, line, group->x, 32, codes);
+	return (elm__scale){ .scale = d };
 }
 
-/* A block of 32 with scale and offset, codes 0 to hi. */
-static void encode_line(float hi, const float *in, const float *importance, uint16_t *d,
-			uint16_t *m, uint8_t codes[32])
+/* A block of 32 with scale and offset. */
+static elm__scale encode_line(const elm__levels *levels, const elm__group *group, uint8_t codes[32])
 {
-	elm__levels levels = elm__levels_integers(0, hi);
+	elm__line line = elm__fit_line(levels, false, group->x, group->w, 32);
+	uint16_t d = elm__group_store_factor(group, line.scale), m;
 	elm__fit_sums sums;
-	elm__group group;
-	elm__line line;
 
-	*d = *m = 0;
-	memset(codes, 0, 32);
-	if (!elm__group_load(&group, in, importance, 32))
-		return;
-	line = elm__fit_line(&levels, false, group.x, group.w, 32);
-	*d = elm__group_store_factor(&group, line.scale);
-	line.scale = elm__group_recall(&group, *d);
+	line.scale = elm__group_recall(group, d);
 	/* The offset makes up for what rounding did to the scale. */
-	sums = elm__fit_evaluate(&levels, line, group.x, group.w, 32);
-	*m = elm__group_store(&group, line.offset + sums.r / sums.w);
-	line.offset = elm__group_recall(&group, *m);
-	elm__fit_codes(&levels, line, group.x, 32, codes);
+	sums = elm__fit_evaluate(levels, line, group->x, group->w, 32);
+	m = elm__group_store(group, line.offset + sums.r / sums.w);
+	line.offset = elm__group_recall(group, m);
+	elm__fit_codes(levels, line, group->x, 32, codes);
+	return (elm__scale){ d, m };
 }
 
-/* The importance of the weights from `index` on. */
-static const float *importance_at(const float *importance, size_t index)
+static void encode_small(elm_type type, const float *in, const float *importance, void *blocks,
+			 size_t count)
 {
-	return importance ? importance + index : NULL;
+	const elm__scale_facts *facts = elm__scale_facts_of(type);
+	const elm__levels levels = elm__levels_of(facts);
+	size_t bytes = elm_type_get(type)->block_bytes;
+	uint8_t codes[ELM__BLOCK_SMALL];
+	elm__group group;
+
+	for (size_t i = 0; i < count; i++) {
+		const float *weights = importance ? importance + ELM__BLOCK_SMALL * i : NULL;
+		char *block = (char *)blocks + i * bytes;
+		elm__scale scale = { 0 };
+
+		memset(block, 0, bytes);
+		if (!elm__group_load(&group, in + ELM__BLOCK_SMALL * i, weights, ELM__BLOCK_SMALL))
+			continue;
+		scale = facts->offset ? encode_line(&levels, &group, codes) :
+					encode_scaled(&levels, &group, codes);
+		elm__scale_set(type, block, 0, scale);
+		elm__codes_store(type, codes, block);
+	}
 }
 
-static void encode_f32(const float *in, const float *importance, void *blocks, size_t count)
-{
-	memcpy(blocks, in, count * sizeof(*in));
-}
-
-static void encode_f16(const float *in, const float *importance, void *blocks, size_t count)
+static void encode_f16(const float *in, void *blocks, size_t count)
 {
 	uint16_t *out = blocks;
 	size_t i;
@@ -118,7 +119,7 @@ static void encode_f16(const float *in, const float *importance, void *blocks, s
 		out[i] = elm__f32_to_f16(isfinite(in[i]) ? saturate(in[i]) : in[i]);
 }
 
-static void encode_bf16(const float *in, const float *importance, void *blocks, size_t count)
+static void encode_bf16(const float *in, void *blocks, size_t count)
 {
 	uint16_t *out = blocks;
 	size_t i;
@@ -130,118 +131,13 @@ static void encode_bf16(const float *in, const float *importance, void *blocks, 
 	}
 }
 
-static void encode_q4_0(const float *in, const float *importance, void *blocks, size_t count)
-{
-	elm__levels levels = elm__levels_integers(-8, 7);
-	elm__block_q4_0 *block = blocks;
-	uint8_t codes[32];
-	size_t i;
-
-	for (i = 0; i < count; i++, block++) {
-		block->d = encode_scaled(&levels, in + 32 * i, importance_at(importance, 32 * i),
-					 codes);
-		elm__codes_store(ELM_TYPE_Q4_0, codes, block);
-	}
-}
-
-static void encode_q4_1(const float *in, const float *importance, void *blocks, size_t count)
-{
-	elm__block_q4_1 *block = blocks;
-	uint8_t codes[32];
-	size_t i;
-
-	for (i = 0; i < count; i++, block++) {
-		encode_line(15, in + 32 * i, importance_at(importance, 32 * i), &block->d,
-			    &block->m, codes);
-		elm__codes_store(ELM_TYPE_Q4_1, codes, block);
-	}
-}
-
-static void encode_q5_0(const float *in, const float *importance, void *blocks, size_t count)
-{
-	elm__levels levels = elm__levels_integers(-16, 15);
-	elm__block_q5_0 *block = blocks;
-	uint8_t codes[32];
-	size_t i;
-
-	for (i = 0; i < count; i++, block++) {
-		block->d = encode_scaled(&levels, in + 32 * i, importance_at(importance, 32 * i),
-					 codes);
-		elm__codes_store(ELM_TYPE_Q5_0, codes, block);
-	}
-}
-
-static void encode_q5_1(const float *in, const float *importance, void *blocks, size_t count)
-{
-	elm__block_q5_1 *block = blocks;
-	uint8_t codes[32];
-	size_t i;
-
-	for (i = 0; i < count; i++, block++) {
-		encode_line(31, in + 32 * i, importance_at(importance, 32 * i), &block->d,
-			    &block->m, codes);
-		elm__codes_store(ELM_TYPE_Q5_1, codes, block);
-	}
-}
-
-static void encode_q8_0(const float *in, const float *importance, void *blocks, size_t count)
-{
-	/* Without -128, so that kernels may negate a code. */
-	elm__levels levels = elm__levels_integers(-127, 127);
-	elm__block_q8_0 *block = blocks;
-	uint8_t codes[32];
-	size_t i;
-
-	for (i = 0; i < count; i++, block++) {
-		block->d = encode_scaled(&levels, in + 32 * i, importance_at(importance, 32 * i),
-					 codes);
-		if (block->d)
-			elm__codes_store(ELM_TYPE_Q8_0, codes, block);
-		else
-			memset(block->qs, 0, sizeof(block->qs));
-	}
-}
-
-static void encode_iq4_nl(const float *in, const float *importance, void *blocks, size_t count)
-{
-	static const int8_t list[16] = ELM__IQ4_LEVELS;
-	elm__levels levels = elm__levels_list(list);
-	elm__block_iq4_nl *block = blocks;
-	uint8_t codes[32];
-	size_t i;
-
-	for (i = 0; i < count; i++, block++) {
-		block->d = encode_scaled(&levels, in + 32 * i, importance_at(importance, 32 * i),
-					 codes);
-		elm__codes_store(ELM_TYPE_IQ4_NL, codes, block);
-	}
-}
-
-static const elm__encode_fn encoders[ELM_TYPE_LIMIT] = {
-	[ELM_TYPE_F32] = encode_f32,
-	[ELM_TYPE_F16] = encode_f16,
-	[ELM_TYPE_BF16] = encode_bf16,
-	[ELM_TYPE_Q4_0] = encode_q4_0,
-	[ELM_TYPE_Q4_1] = encode_q4_1,
-	[ELM_TYPE_Q5_0] = encode_q5_0,
-	[ELM_TYPE_Q5_1] = encode_q5_1,
-	[ELM_TYPE_Q8_0] = encode_q8_0,
-	[ELM_TYPE_Q2_K] = elm__encode_q2_k,
-	[ELM_TYPE_Q3_K] = elm__encode_q3_k,
-	[ELM_TYPE_Q4_K] = elm__encode_q4_k,
-	[ELM_TYPE_Q5_K] = elm__encode_q5_k,
-	[ELM_TYPE_Q6_K] = elm__encode_q6_k,
-	[ELM_TYPE_IQ4_NL] = encode_iq4_nl,
-	[ELM_TYPE_IQ4_XS] = elm__encode_iq4_xs,
-};
-
 elm_status elm__quantize_row(elm_type type, const float *in, const float *importance, void *blocks,
 			     size_t elements)
 {
 	const elm_type_info *info = elm_type_get((uint32_t)type);
 	size_t i;
 
-	if (!info || !encoders[type])
+	if (!info || !elm__dequant_ref[type])
 		return ELM_ERR_UNSUPPORTED;
 	if (elements % info->block_elements)
 		return ELM_ERR_ARGUMENT;
@@ -251,6 +147,15 @@ elm_status elm__quantize_row(elm_type type, const float *in, const float *import
 	for (i = 0; importance && i < elements; i++)
 		if (!isfinite(importance[i]) || importance[i] < 0)
 			return ELM_ERR_ARGUMENT;
-	encoders[type](in, importance, blocks, elements / info->block_elements);
+	if (type == ELM_TYPE_F32)
+		memcpy(blocks, in, elements * sizeof(*in));
+	else if (type == ELM_TYPE_F16)
+		encode_f16(in, blocks, elements);
+	else if (type == ELM_TYPE_BF16)
+		encode_bf16(in, blocks, elements);
+	else if (info->block_elements == ELM__BLOCK_SMALL)
+		encode_small(type, in, importance, blocks, elements / ELM__BLOCK_SMALL);
+	else
+		elm__encode_super(type, in, importance, blocks, elements / ELM__BLOCK_SUPER);
 	return ELM_OK;
 }

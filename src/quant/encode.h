@@ -30,15 +30,8 @@ uint16_t elm__group_store_factor(const elm__group *group, float factor);
 /* The value that a reader of the half will see. */
 float elm__group_recall(const elm__group *group, uint16_t half);
 
-/* Encodes `count` blocks; `importance` may be NULL. */
-typedef void (*elm__encode_fn)(const float *in, const float *importance, void *blocks,
-			       size_t count);
-
-void elm__encode_q2_k(const float *in, const float *importance, void *blocks, size_t count);
-void elm__encode_q3_k(const float *in, const float *importance, void *blocks, size_t count);
-void elm__encode_q4_k(const float *in, const float *importance, void *blocks, size_t count);
-void elm__encode_q5_k(const float *in, const float *importance, void *blocks, size_t count);
-void elm__encode_q6_k(const float *in, const float *importance, void *blocks, size_t count);
-void elm__encode_iq4_xs(const float *in, const float *importance, void *blocks, size_t count);
+/* Encodes `count` blocks of a type that has 256 weights in each; `importance` may be NULL. */
+void elm__encode_super(elm_type type, const float *in, const float *importance, void *blocks,
+		       size_t count);
 
 #endif

@@ -10,7 +10,7 @@
 #include "quant/codes.h"
 #include "quant/encode.h"
 #include "quant/fit.h"
-#include "quant/half.h"
+#include "quant/scales.h"
 
 #include <math.h>
 #include <string.h>
@@ -140,6 +140,25 @@ static void descend(const shape *s, const elm__group *group, const elm__line *id
 	}
 }
 
+/* Makes the factors reach as far as the weights do; codes stay. */
+static void stretch(const shape *s, const elm__group *group, plan *p)
+{
+	elm__fit_reach reach = { 0 };
+	float by;
+	int j;
+
+	for (j = 0; j < ELM__BLOCK_SUPER / s->sub; j++) {
+		elm__line line = line_of(group, p, j);
+		elm__fit_sums sums = elm__fit_evaluate(&s->levels, line, group->x + s->sub * j,
+						       group->w + s->sub * j, s->sub);
+
+		elm__fit_reach_add(&reach, line, &sums);
+	}
+	by = elm__fit_stretch(&reach);
+	p->d = elm__group_store_factor(group, by * elm__group_recall(group, p->d));
+	p->dmin = elm__group_store_factor(group, by * elm__group_recall(group, p->dmin));
+}
+
 /* Finds scales and minima of one block, and its codes. */
 static void encode_block(const shape *s, const float *in, const float *importance, plan *best,
 			 uint8_t codes[ELM__BLOCK_SUPER])
@@ -169,140 +188,29 @@ static void encode_block(const shape *s, const float *in, const float *importanc
 	for (j = 0; j < ELM__BLOCK_SUPER / s->sub; j++)
 		elm__fit_codes(&s->levels, line_of(&group, best, j), group.x + s->sub * j, s->sub,
 			       codes + s->sub * j);
+	stretch(s, &group, best);
 }
 
-static const float *importance_at(const float *importance, size_t block)
+void elm__encode_super(elm_type type, const float *in, const float *importance, void *blocks,
+		       size_t count)
 {
-	return importance ? importance + ELM__BLOCK_SUPER * block : NULL;
-}
-
-static void pack_scales_k4(const plan *p, uint8_t scales[12])
-{
-	int j;
-
-	for (j = 0; j < 4; j++) {
-		scales[j] = (uint8_t)(p->scale[j] | p->scale[j + 4] >> 4 << 6);
-		scales[j + 4] = (uint8_t)(p->minimum[j] | p->minimum[j + 4] >> 4 << 6);
-		scales[j + 8] = (uint8_t)((p->scale[j + 4] & 15) | (p->minimum[j + 4] & 15) << 4);
-	}
-}
-
-void elm__encode_q2_k(const float *in, const float *importance, void *blocks, size_t count)
-{
-	shape s = { elm__levels_integers(0, 3), 16, 0, 15 };
-	elm__block_q2_k *block = blocks;
-	uint8_t codes[256];
-	size_t i;
-	plan p;
-	int j;
-
-	for (i = 0; i < count; i++, block++) {
-		encode_block(&s, in + 256 * i, importance_at(importance, i), &p, codes);
-		block->d = p.d;
-		block->dmin = p.dmin;
-		for (j = 0; j < 16; j++)
-			block->scales[j] = (uint8_t)(p.scale[j] | p.minimum[j] << 4);
-		elm__codes_store(ELM_TYPE_Q2_K, codes, block);
-	}
-}
-
-void elm__encode_q3_k(const float *in, const float *importance, void *blocks, size_t count)
-{
-	shape s = { elm__levels_integers(-4, 3), 16, -32, 31 };
-	elm__block_q3_k *block = blocks;
-	uint8_t codes[256];
-	size_t i;
-	plan p;
-	int j;
-
-	for (i = 0; i < count; i++, block++) {
-		encode_block(&s, in + 256 * i, importance_at(importance, i), &p, codes);
-		block->d = p.d;
-		elm__codes_store(ELM_TYPE_Q3_K, codes, block);
-		memset(block->scales, 0, sizeof(block->scales));
-		for (j = 0; j < 16; j++) {
-			int code = p.scale[j] + 32;
-
-			block->scales[j & 7] |= (uint8_t)((code & 15) << 4 * (j >> 3));
-			block->scales[8 + (j & 3)] |= (uint8_t)(code >> 4 << 2 * (j >> 2));
-		}
-	}
-}
-
-void elm__encode_q4_k(const float *in, const float *importance, void *blocks, size_t count)
-{
-	shape s = { elm__levels_integers(0, 15), 32, 0, 63 };
-	elm__block_q4_k *block = blocks;
-	uint8_t codes[256];
-	size_t i;
+	const elm_type_info *info = elm_type_get(type);
+	const elm__scale_facts *facts = elm__scale_facts_of(type);
+	const shape s = { elm__levels_of(facts), facts->sub, facts->scale_lo, facts->scale_hi };
+	uint8_t codes[ELM__BLOCK_SUPER];
 	plan p;
 
-	for (i = 0; i < count; i++, block++) {
-		encode_block(&s, in + 256 * i, importance_at(importance, i), &p, codes);
-		block->d = p.d;
-		block->dmin = p.dmin;
-		pack_scales_k4(&p, block->scales);
-		elm__codes_store(ELM_TYPE_Q4_K, codes, block);
-	}
-}
+	for (size_t i = 0; i < count; i++) {
+		const float *weights = importance ? importance + ELM__BLOCK_SUPER * i : NULL;
+		char *block = (char *)blocks + i * info->block_bytes;
 
-void elm__encode_q5_k(const float *in, const float *importance, void *blocks, size_t count)
-{
-	shape s = { elm__levels_integers(0, 31), 32, 0, 63 };
-	elm__block_q5_k *block = blocks;
-	uint8_t codes[256];
-	size_t i;
-	plan p;
-
-	for (i = 0; i < count; i++, block++) {
-		encode_block(&s, in + 256 * i, importance_at(importance, i), &p, codes);
-		block->d = p.d;
-		block->dmin = p.dmin;
-		pack_scales_k4(&p, block->scales);
-		elm__codes_store(ELM_TYPE_Q5_K, codes, block);
-	}
-}
-
-void elm__encode_q6_k(const float *in, const float *importance, void *blocks, size_t count)
-{
-	/* Scales go to -127 only, so that kernels may negate them. */
-	shape s = { elm__levels_integers(-32, 31), 16, -127, 127 };
-	elm__block_q6_k *block = blocks;
-	uint8_t codes[256];
-	size_t i;
-	plan p;
-	int j;
-
-	for (i = 0; i < count; i++, block++) {
-		encode_block(&s, in + 256 * i, importance_at(importance, i), &p, codes);
-		block->d = p.d;
-		for (j = 0; j < 16; j++)
-			block->scales[j] = (int8_t)p.scale[j];
-		elm__codes_store(ELM_TYPE_Q6_K, codes, block);
-	}
-}
-
-void elm__encode_iq4_xs(const float *in, const float *importance, void *blocks, size_t count)
-{
-	static const int8_t list[16] = ELM__IQ4_LEVELS;
-	shape s = { elm__levels_list(list), 32, -32, 31 };
-	elm__block_iq4_xs *block = blocks;
-	uint8_t codes[256];
-	size_t i;
-	plan p;
-	int j;
-
-	for (i = 0; i < count; i++, block++) {
-		encode_block(&s, in + 256 * i, importance_at(importance, i), &p, codes);
-		block->d = p.d;
-		block->scales_h = 0;
-		memset(block->scales_l, 0, sizeof(block->scales_l));
-		for (j = 0; j < 8; j++) {
-			int code = p.scale[j] + 32;
-
-			block->scales_l[j >> 1] |= (uint8_t)((code & 15) << 4 * (j & 1));
-			block->scales_h |= (uint16_t)(code >> 4 << 2 * j);
-		}
-		elm__codes_store(ELM_TYPE_IQ4_XS, codes, block);
+		encode_block(&s, in + ELM__BLOCK_SUPER * i, weights, &p, codes);
+		memset(block, 0, info->block_bytes);
+		memcpy(block + facts->factor, &p.d, sizeof(p.d));
+		if (facts->offset)
+			memcpy(block + facts->factor + sizeof(p.d), &p.dmin, sizeof(p.dmin));
+		for (int j = 0; j < ELM__BLOCK_SUPER / s.sub; j++)
+			elm__scale_set(type, block, j, (elm__scale){ p.scale[j], p.minimum[j] });
+		elm__codes_store(type, codes, block);
 	}
 }

@@ -99,6 +99,25 @@ elm__fit_sums elm__fit_evaluate(const elm__levels *levels, elm__line line, const
 	return (elm__fit_sums){ sum(error), sum(r), sum(rl), sum(weight), sum(l), sum(ll) };
 }
 
+void elm__fit_reach_add(elm__fit_reach *reach, elm__line line, const elm__fit_sums *sums)
+{
+	double scale = (double)line.scale, offset = (double)line.offset;
+	/* Of the approximation with itself, and with the residual. */
+	double own = scale * scale * (double)sums->ll + 2 * scale * offset * (double)sums->l +
+		     offset * offset * (double)sums->w;
+	double rest = scale * (double)sums->rl + offset * (double)sums->r;
+
+	reach->reached += own + rest;
+	reach->whole += own + 2 * rest + (double)sums->error;
+}
+
+float elm__fit_stretch(const elm__fit_reach *reach)
+{
+	if (!(reach->whole > reach->reached))
+		return 1;
+	return (float)(reach->whole < 2 * reach->reached ? reach->whole / reach->reached : 2);
+}
+
 void elm__fit_codes(const elm__levels *levels, elm__line line, const float *x, int n,
 		    uint8_t *codes)
 {
@@ -114,6 +133,19 @@ void elm__fit_codes(const elm__levels *levels, elm__line line, const float *x, i
 		} else {
 			codes[i] = (uint8_t)(nearest_level(levels, value)[0] - levels->lo);
 		}
+	}
+}
+
+void elm__fit_round(const elm__levels *levels, elm__line line, const float *x, int n, float *out)
+{
+	float inverse = reciprocal(line.scale);
+
+	for (int i = 0; i < n; i += LANES) {
+		vec level = nearest_level(levels, (load(x + i) - line.offset) * inverse);
+		vec value = line.scale * level + line.offset;
+
+		for (int k = 0; k < LANES; k++)
+			out[i + k] = value[k];
 	}
 }
 

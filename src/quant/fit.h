@@ -49,9 +49,27 @@ typedef struct elm__fit_sums {
 elm__fit_sums elm__fit_evaluate(const elm__levels *levels, elm__line line, const float *x,
 				const float *w, int n);
 
+/*
+ * What a group says of x once it is approximated: sum w x x, and sum w x approximation. Levels are
+ * the means of what they stand for, so the second is less by the error: decoded weights fall short
+ * of x along x itself, in every matrix of a model, and that adds up where noise does not.
+ */
+typedef struct elm__fit_reach {
+	double whole, reached;
+} elm__fit_reach;
+
+/* Adds a line that has these sums. */
+void elm__fit_reach_add(elm__fit_reach *reach, elm__line line, const elm__fit_sums *sums);
+
+/* What scales and offsets must be multiplied with to make up for that: 1 to 2. */
+float elm__fit_stretch(const elm__fit_reach *reach);
+
 /* The code of each weight: of the nearest level under `line`. */
 void elm__fit_codes(const elm__levels *levels, elm__line line, const float *x, int n,
 		    uint8_t *codes);
+
+/* What the weights become: the value of the nearest level. n is a multiple of 4 here. */
+void elm__fit_round(const elm__levels *levels, elm__line line, const float *x, int n, float *out);
 
 /* The best line with offset 0. The scale may be negative. */
 elm__line elm__fit_scale(const elm__levels *levels, const float *x, const float *w, int n);

@@ -17,6 +17,9 @@ static const double cpu_share = 0.007;
 /* Of the time, for waiting for one group's sensors. */
 static const double wait_share = 0.25;
 
+/* However dear it is, each group is read now and then. */
+static const double longest_ns = 60e9;
+
 enum { GAPS = 64, GAPS_NEEDED = 3 };
 
 static const uint64_t millisecond = 1000000, second = 1000000000;
@@ -278,18 +281,52 @@ void elm__recorder_free(elm__recorder *r)
 	elm__free(r);
 }
 
+/* Between two reads of a group where nothing costs anything. */
+static double wanted_period(const elm__recorder *r, unsigned group)
+{
+	return fmax((double)r->options.interval_ns, (double)least_ns[group]);
+}
+
+/*
+ * What part of one core each of those may have that want too much. Those that want less than an
+ * equal share get it, and leave the rest to the others.
+ */
+static double fair_share(const elm__recorder *r)
+{
+	unsigned modest = 0, others = r->options.groups;
+	double left = cpu_share, share = cpu_share;
+	size_t count = r->group_count;
+	bool changed = true;
+
+	while (changed && count) {
+		changed = false;
+		share = left / (double)count;
+		for (unsigned i = 0; i < ELM__READ_GROUPS; i++) {
+			double want = r->plans[i].cpu_ns / wanted_period(r, i);
+
+			if (!(others & ~modest & 1U << i) || want > share)
+				continue;
+			modest |= 1U << i;
+			left -= want;
+			count--;
+			changed = true;
+		}
+	}
+	return share;
+}
+
 /* When a group that was read now is read next. */
 static void plan(elm__recorder *r, unsigned group, uint64_t now, double cpu, double wall)
 {
 	schedule *p = &r->plans[group];
-	double period = (double)r->options.interval_ns;
+	double period = wanted_period(r, group);
 
 	p->cpu_ns = p->cpu_ns > 0 ? p->cpu_ns + (cpu - p->cpu_ns) / 8 : cpu;
 	/* Being interrupted looks like waiting; it is not the sensor's fault. */
 	p->wall_ns =
 		p->wall_ns > 0 && wall > p->wall_ns ? p->wall_ns + (wall - p->wall_ns) / 8 : wall;
-	period = fmax(period, (double)least_ns[group]);
-	period = fmax(period, p->cpu_ns * (double)r->group_count / cpu_share);
+	if (p->cpu_ns > 0)
+		period = fmax(period, fmin(p->cpu_ns / fair_share(r), longest_ns));
 	period = fmax(period, p->wall_ns / wait_share);
 	if (p->next_ns + (uint64_t)period < now)
 		p->next_ns = now;

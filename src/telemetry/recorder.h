@@ -22,8 +22,8 @@
  * full the oldest rows go. Rows are taken at absolute times: one that comes late does not shift
  * those after it, and one that is missed is counted and not made up.
  *
- * What it costs is bounded. Files stay open. Each group of readings has its share of 0.7 percent of
- * one core, and one whose reading takes more than that is read less often, as is one whose
+ * What it costs is bounded. Files stay open. All groups of readings together have 0.7 percent of
+ * one core; those that want more than a fair share of it are read less often, as is one whose
  * sensor makes us wait for more than a quarter of the time. Between two reads of a group its values
  * are repeated. How often that is, and how often a value changes of itself, is told with each
  * column, so that what a sensor measures once a second is not taken for hundred measurements:

@@ -323,7 +323,7 @@ static int more_often(const void *a, const void *b)
 	return x->symbol < y->symbol ? -1 : 1;
 }
 
-/* Joins a space to the symbols that words behind a space begin with, the most frequent first. */
+/* Joins a space to the symbols that are a whole word behind a space, the most frequent first. */
 static elm_status join_spaces(elm__vocab_trainer *t, const elm__pair_word *words, elm_error *error)
 {
 	uint32_t symbols = BYTES + t->join_count;
@@ -334,7 +334,8 @@ static elm_status join_spaces(elm__vocab_trainer *t, const elm__pair_word *words
 	for (uint32_t i = 0; i < symbols; i++)
 		list[i].symbol = i;
 	for (size_t i = 0; i < t->count; i++)
-		list[words[i].symbols[0]].count += t->words[i].spaced;
+		if (words[i].length == 1)
+			list[words[i].symbols[0]].count += t->words[i].spaced;
 	qsort(list, symbols, sizeof(*list), more_often);
 	for (uint32_t i = 0; i < t->plan->spaces_last && i < symbols && list[i].count; i++)
 		t->joins[t->join_count++] = (join){ ' ', list[i].symbol };

@@ -7,8 +7,8 @@
  * the same vocabulary everywhere.
  *
  * With `spaces_last`, words are learned without the space in front of them, and the last tokens of
- * the vocabulary join that space to what words begin with. A word is then cut the same way behind a
- * space and behind a quotation mark, which helps small models to copy.
+ * the vocabulary join that space to the words that most often follow one. Any other word is then
+ * cut the same way behind a space and behind a quotation mark, which helps small models to copy.
  */
 #ifndef ELM_TOKENIZER_TRAIN_H
 #define ELM_TOKENIZER_TRAIN_H

@@ -251,6 +251,29 @@ class Divergence(Case):
         self.assertEqual(percentiles, sorted(percentiles))
         self.assertLessEqual(percentiles[-1], part["kl_divergence_max"])
 
+    def test_records(self):
+        """What is trained of records is what is scored, and calibrates too."""
+        records, small, calib = self.path("records.jsonl"), self.path("small"), self.path("calib")
+        lines = [{"prompt": "the quick " * 5, "answer": "brown fox"}, {"text": "over the lazy dog"}]
+        pathlib.Path(records).write_text("".join(json.dumps(line) + "\n" for line in lines) * 8)
+        options = ["-f", records, "-c", "64", "--json", "--no-engine-cache"]
+        perplexity = json.loads(self.done("eval", "perplexity", MODEL, *options).stdout)
+        self.assertEqual(perplexity["windows"], 16)
+        self.assertEqual(perplexity["convention"], "trained tokens of each record")
+        self.assertLess(perplexity["tokens_scored"], 16 * 30)
+        self.done("calibrate", MODEL, "-f", records, "-c", "64", "-o", calib)
+        self.done("quantize", MODEL, small, "Q4_0", "--calib", calib)
+        figures = self.figures(small, "--base", MODEL, "-f", records, "-c", "64")
+        self.assertEqual(figures["tokens_scored"], perplexity["tokens_scored"])
+        self.assertAlmostEqual(figures["base_perplexity"]["value"], perplexity["perplexity"], 4)
+        self.assertIn("what is trained of 16 records",
+                      self.done("eval", "kld", small, "--base", MODEL, "-f", records, "-c", "64",
+                                "--no-engine-cache").stdout)
+        cost = self.figures(MODEL, "--base", MODEL, "--base-kv-type", "f32", "--kv-type", "q8_0", "-f",
+                            records, "-c", "64")["kl_divergence"]["value"]
+        self.assertGreater(cost, 0)
+        self.refused("cannot be saved", "eval", "kld", MODEL, "--save", self.path("x"), "-f", records)
+
     def test_type_of_the_cache(self):
         saved = self.path("saved")
         self.done("eval", "kld", MODEL, "--save", saved, "-c", "64", "--kv-type", "f32",

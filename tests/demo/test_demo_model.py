@@ -37,7 +37,7 @@ class Text(unittest.TestCase):
         self.assertNotEqual((again / "tasks.jsonl").read_bytes(), (FOLDER / "tasks.jsonl").read_bytes())
 
     def test_what_is_held_out_is_not_trained_on(self):
-        text = (FOLDER / "text.txt").read_text().lower()
+        text = (FOLDER / "train.jsonl").read_text().lower()
         for word in ("priya", "orla", "conservatory", "ferns", "telescope", "copper", "lasagne", "aquarium"):
             self.assertNotRegex(text, rf"\b{word}\b")
         asked = {r["prompt"].split("<|im_start|>user\n")[-1].split("<|im_end|>")[0].lower().strip("?. ")

@@ -60,6 +60,7 @@ int main(int argc, char **argv)
 	seeds_request();
 	seeds_sse();
 	seeds_tasks();
+	seeds_telemetry();
 	seeds_tokenizer();
 	seeds_training();
 	return 0;

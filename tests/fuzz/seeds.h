@@ -39,6 +39,7 @@ void seeds_prompt(void);
 void seeds_request(void);
 void seeds_sse(void);
 void seeds_tasks(void);
+void seeds_telemetry(void);
 void seeds_tokenizer(void);
 void seeds_training(void);
 

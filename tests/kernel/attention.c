@@ -228,12 +228,15 @@ static void check_attention(check *c)
 					 .head_dim = dims[random_below(c, 8)],
 					 .first_position = (uint32_t)random_below(c, 150),
 					 .kv_type = kv_types[t % KV_TYPES] };
-		double unit = c->kernels.features & ELM__CPU_AMX ? 0x1p-14 : 0x1p-20;
+		double unit = 0x1p-20;
 		double *weights;
 		cache s;
 
 		shape.scale = 1 / sqrtf((float)shape.head_dim);
 		shape.softcap = random_below(c, 3) ? 0 : 20;
+		shape.fine = random_below(c, 2);
+		if (c->kernels.features & ELM__CPU_AMX)
+			unit = shape.fine ? 0x1p-14 : 0x1p-8;
 		shape.window = random_below(c, 3) ? 0 : 1 + (uint32_t)random_below(c, 90);
 		if (!random_below(c, 4))
 			shape.first_position = 0;

@@ -34,6 +34,7 @@ static elm_status prepare(void *user, const elm__quant_plan *plan, uint32_t grou
 	for (size_t i = 0; i < plan->count; i++) {
 		assert_ptr_equal(plan->items[i].tensor, u->quantised.items[i].tensor);
 		out[i].importance = NULL;
+		out[i].blocks = NULL;
 		u->changed += out[i].weights != NULL;
 	}
 	return status;
@@ -103,7 +104,10 @@ static elm_status scale(const char *from, const char *to, size_t *changed, elm_e
 	if (!status)
 		status = elm__quant_plan_make(&plan, s.model->gguf, &s.model->hparams,
 					      elm__mix_find("F32"), NULL, 0, false, error);
-	u.awq = (elm__awq){ .walk = &s.walk, .calib = &s.calib, .pool = s.walk.pool };
+	u.awq = (elm__awq){ .walk = &s.walk,
+			    .calib = &s.calib,
+			    .pool = s.walk.pool,
+			    .kernels = &s.model->kernels };
 	options.pool = s.walk.pool;
 	if (!status)
 		status = elm__quantize(&plan, to, &options, error);

@@ -260,6 +260,56 @@ static void perplexity_by_hand(void **state)
 	elm_session_free(session);
 }
 
+/* Documents, of which marked tokens are scored: the same as a window that begins with them. */
+static void marked_documents(void **state)
+{
+	enum { WINDOW = 12 };
+	const size_t starts[] = { 0, 5, 7, 7, 40 };
+	elm_token tokens[40];
+	uint8_t marks[40] = { [0] = 1, [3] = 1, [4] = 1, [5] = 1, [9] = 2, [18] = 1, [30] = 1 };
+	elm__marked_text text = { tokens, marks, starts, 4 };
+	kept rows = { .rows = malloc(WINDOW * TINY_VOCABULARY * sizeof(float)) };
+	elm_session *session = start(WINDOW, WINDOW);
+	elm__perplexity p;
+	elm_error error = { 0 };
+	double sum = 0;
+
+	(void)state;
+	for (int i = 0; i < 40; i++)
+		tokens[i] = (i * i * 5 + 3 * i + 11) % TINY_VOCABULARY;
+	for (int d = 0; d < 4; d += 3) { /* tokens 3 and 4, then 9 and 18; 30 is too far */
+		rows.next = 0;
+		assert_int_equal(elm__logits_compute(session, tokens + starts[d], d ? WINDOW : 5,
+						     WINDOW, keep, &rows, NULL),
+				 ELM_OK);
+		for (int i = d ? 9 : 3; i <= (d ? 18 : 4); i += d ? 9 : 1) {
+			const float *logits =
+				rows.rows + (size_t)(i - 1 - (int)starts[d]) * TINY_VOCABULARY;
+			double z = 0;
+
+			for (int j = 0; j < TINY_VOCABULARY; j++)
+				z += exp((double)logits[j]);
+			sum += log(z) - (double)logits[tokens[i]];
+		}
+	}
+	assert_int_equal(elm__perplexity_init_marked(&p, session, &text, WINDOW, &error), ELM_OK);
+	assert_int_equal(p.windows, 2);
+	assert_int_equal(elm__perplexity_scores(&p, 1), 2);
+	assert_int_equal(elm__perplexity_scores(&p, 2), 4);
+	assert_int_equal(elm__perplexity_rows(&p), 2);
+	while (p.done < p.windows)
+		assert_int_equal(elm__perplexity_next(&p, &error), ELM_OK);
+	assert_int_equal(p.scored, 4);
+	assert_true(fabs(elm__perplexity_value(&p) / exp(sum / 4) - 1) < 1e-5);
+	elm__perplexity_release(&p);
+	text.documents = 0;
+	assert_int_equal(elm__perplexity_init_marked(&p, session, &text, WINDOW, &error),
+			 ELM_ERR_ARGUMENT);
+	assert_contains(error.text, "no token that is to be scored");
+	elm_session_free(session);
+	free(rows.rows);
+}
+
 static void a_cancelled_window_does_not_count(void **state)
 {
 	elm_token tokens[32] = { 0 };
@@ -311,6 +361,7 @@ int main(void)
 		cmocka_unit_test(the_first_failure_ends_it),
 		cmocka_unit_test(distances),
 		cmocka_unit_test(perplexity_by_hand),
+		cmocka_unit_test(marked_documents),
 		cmocka_unit_test(a_cancelled_window_does_not_count),
 		cmocka_unit_test(every_allocation_may_fail),
 	};

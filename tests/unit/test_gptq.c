@@ -1,5 +1,5 @@
-/* Feedback: the factor of an inverse, codes and grids of every type, errors that are never larger
- * than those of rounding. */
+/* Codes for the outputs of a product: the factor of an inverse, scales, codes and grids of every
+ * type, errors with feedback and with clipping that are less than those of rounding. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,10 +9,12 @@
 #include <cmocka.h>
 
 #include "base/random.h"
+#include "compress/clip.h"
 #include "compress/factor.h"
 #include "compress/gptq.h"
 #include "quant/codes.h"
 #include "quant/quant.h"
+#include "quant/scales.h"
 #include "support.h"
 
 enum { COLS = 256, ROWS = 12, SAMPLES = 700 };
@@ -123,12 +125,59 @@ static void grids(void **state)
 	assert_false(elm__grid_load(ELM_TYPE_F16, x, &(elm__grid){ .scale = { 0 } }));
 }
 
-static double cost(const float *weights, elm_type type, const uint8_t *blocks, size_t row_bytes,
-		   const elm__channels *c)
+/* Every stored scale comes back, leaves the others alone, and gives the line that is decoded. */
+static void scales(void **state)
+{
+	for (int type = 0; type < ELM_TYPE_LIMIT; type++) {
+		const elm__scale_facts *facts = elm__scale_facts_of((elm_type)type);
+		uint8_t block[1024], codes[COLS] = { 0 };
+		elm__scale set[16];
+		float decoded[COLS];
+		int n, subs;
+
+		if (!facts)
+			continue;
+		n = elm_type_get((uint32_t)type)->block_elements;
+		subs = n / facts->sub;
+		memset(block, 0xff, sizeof(block));
+		if (facts->scale_hi) /* the factors of the block */
+			memcpy(block + facts->factor, (uint16_t[]){ 0x3800, 0x3c00 },
+			       facts->offset ? 4 : 2);
+		for (int j = 0; j < subs; j++) {
+			uint64_t bits = elm__random_u64(&dice);
+
+			set[j].scale = facts->scale_hi ?
+					       facts->scale_lo +
+						       (int)(bits % (unsigned)(facts->scale_hi + 1 -
+									       facts->scale_lo)) :
+					       0x3000 + (int)(bits % 1000);
+			set[j].minimum = !facts->offset	 ? 0 :
+					 facts->scale_hi ? (int)(bits >> 40) % facts->scale_hi :
+							   0xb000 + (int)(bits >> 40) % 1000;
+			elm__scale_set((elm_type)type, block, j, set[j]);
+		}
+		elm__codes_store((elm_type)type, codes, block);
+		elm__dequant_ref[type](block, decoded, (size_t)n);
+		for (int j = 0; j < subs; j++) {
+			elm__scale got = elm__scale_get((elm_type)type, block, j);
+			elm__line line = elm__scale_line(facts, block, got);
+			elm__levels levels = elm__levels_of(facts);
+
+			assert_int_equal(got.scale, set[j].scale);
+			assert_int_equal(got.minimum, set[j].minimum);
+			assert_true(decoded[j * facts->sub] ==
+				    line.scale * levels.lo + line.offset);
+		}
+	}
+	assert_null(elm__scale_facts_of(ELM_TYPE_F16));
+}
+
+static double cost(const float *weights, size_t rows, elm_type type, const uint8_t *blocks,
+		   size_t row_bytes, const elm__channels *c)
 {
 	double sum = 0;
 
-	for (size_t r = 0; r < ROWS; r++) {
+	for (size_t r = 0; r < rows; r++) {
 		float e[COLS];
 
 		elm__dequant_ref[type](blocks + r * row_bytes, e, COLS);
@@ -173,11 +222,11 @@ static void errors_fed_back(void **state)
 			assert_int_equal(elm__quantize_row((elm_type)type, weights + r * COLS,
 							   c.square, rounded + r * row_bytes, COLS),
 					 ELM_OK);
-		assert_float_equal(result.error /
-					   cost(weights, (elm_type)type, blocks, row_bytes, &c),
+		assert_float_equal(result.error / cost(weights, ROWS, (elm_type)type, blocks,
+						       row_bytes, &c),
 				   1, 1e-3);
-		assert_float_equal(result.rounded /
-					   cost(weights, (elm_type)type, rounded, row_bytes, &c),
+		assert_float_equal(result.rounded / cost(weights, ROWS, (elm_type)type, rounded,
+							 row_bytes, &c),
 				   1, 1e-3);
 		assert_true(result.error < 0.8 * result.rounded);
 		assert_true(result.rows > ROWS / 2);
@@ -199,12 +248,65 @@ static void errors_fed_back(void **state)
 	elm__pool_free(pool);
 }
 
+/* For every type: the outputs are nearer with scales chosen for them, and the figures are those of
+ * the definition. */
+static void clipped(void **state)
+{
+	enum { ODD_ROWS = 2 * ROWS + 1 }; /* no multiple of what is computed together */
+	float *weights = malloc(ODD_ROWS * COLS * sizeof(float));
+	uint8_t *blocks = malloc(ODD_ROWS * COLS * 2), *rounded = malloc(ODD_ROWS * COLS * 2);
+	elm__kernels kernels;
+	elm__clip_result result;
+	elm_error error = { 0 };
+	elm__channels c;
+	elm__pool *pool;
+
+	assert_int_equal(elm__pool_create(2, NULL, &pool, NULL), ELM_OK);
+	elm__kernels_init(&kernels, 0);
+	fill(&c, COLS, SAMPLES);
+	for (size_t i = 0; i < ODD_ROWS * COLS; i++)
+		weights[i] = noise();
+	for (int type = 0; type < ELM_TYPE_LIMIT; type++) {
+		const elm_type_info *info = elm_type_get((uint32_t)type);
+		size_t row_bytes;
+		double is = 0, was = 0;
+
+		if (!elm__scale_facts_of((elm_type)type))
+			continue;
+		row_bytes = COLS / info->block_elements * info->block_bytes;
+		assert_int_equal(elm__clip_encode(pool, &kernels, (elm_type)type, weights, ODD_ROWS,
+						  &c, blocks, &result, NULL),
+				 ELM_OK);
+		for (size_t r = 0; r < ODD_ROWS; r++) {
+			assert_int_equal(elm__quantize_row((elm_type)type, weights + r * COLS,
+							   c.square, rounded + r * row_bytes, COLS),
+					 ELM_OK);
+			is += cost(weights + r * COLS, 1, (elm_type)type, blocks + r * row_bytes,
+				   row_bytes, &c);
+			was += cost(weights + r * COLS, 1, (elm_type)type, rounded + r * row_bytes,
+				    row_bytes, &c);
+		}
+		assert_float_equal(result.error / is, 1, 1e-3);
+		assert_float_equal(result.rounded / was, 1, 1e-3);
+		assert_true(is < 0.9 * was);
+	}
+	weights[7] = NAN;
+	assert_true(elm__clip_encode(pool, &kernels, ELM_TYPE_Q4_0, weights, ROWS, &c, blocks,
+				     &result, &error) != ELM_OK);
+	assert_contains(error.text, "not a number");
+	free(weights);
+	free(blocks);
+	free(rounded);
+	clear(&c);
+	elm__pool_free(pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(factors),
-		cmocka_unit_test(grids),
-		cmocka_unit_test(errors_fed_back),
+		cmocka_unit_test(factors),	   cmocka_unit_test(grids),
+		cmocka_unit_test(errors_fed_back), cmocka_unit_test(scales),
+		cmocka_unit_test(clipped),
 	};
 
 	elm__random_seed(&dice, 11);

@@ -216,7 +216,7 @@ static void shares_are_of_a_tenth_of_a_second(void **state)
 	finish();
 }
 
-/* Each group may take 0.7 percent of a core, divided by their number. */
+/* Two groups that want the same may have 0.35 percent of a core each. */
 static void dear_reads_are_made_rarely(void **state)
 {
 	elm__recorder_state rss;
@@ -230,7 +230,27 @@ static void dear_reads_are_made_rarely(void **state)
 		elm__recorder_step(recorder);
 	}
 	elm__recorder_state_of(recorder, column("process_rss"), &rss);
-	assert_int_equal(rss.reads, 100); /* of 0.14 ms in 4 s: 0.35 % */
+	/* Of 0.14 ms in 4 s: 0.35 %; the other group has no share before its first read. */
+	assert_int_equal(rss.reads, 101);
+	finish();
+}
+
+/* What one does not need is left to the other. */
+static void cheap_reads_leave_their_share(void **state)
+{
+	elm__recorder_state rss;
+
+	begin("shares-left");
+	put_rss(1);
+	create(ELM__READ_PROCESS | ELM__READ_PRESSURE, 10 * MS, 64);
+	cpu_step = 70000; /* 0.007 % of the second between two looks at pressure */
+	for (int i = 0; i < 2000; i++) {
+		now += 10 * MS;
+		elm__recorder_step(recorder);
+	}
+	elm__recorder_state_of(recorder, column("process_rss"), &rss);
+	/* 70 us in 0.693 % of the time: every 10.1 ms. */
+	assert_in_range(rss.reads, 1970, 1990);
 	finish();
 }
 
@@ -417,6 +437,7 @@ int main(void)
 		cmocka_unit_test(slow_sensors_are_found_out),
 		cmocka_unit_test(shares_are_of_a_tenth_of_a_second),
 		cmocka_unit_test(dear_reads_are_made_rarely),
+		cmocka_unit_test(cheap_reads_leave_their_share),
 		cmocka_unit_test(sensors_that_make_us_wait_are_read_rarely),
 		cmocka_unit_test(what_is_unmeasured_has_a_reason),
 		cmocka_unit_test(cost_is_counted),

@@ -57,26 +57,77 @@ void demo_reading_say(const demo_readings *r, size_t i, bool humid, char *out, s
 static void make_lookup(demo *d, demo_sample *s)
 {
 	static const demo_list warmth = {
-		{ "how [warm|cold|hot] is it in <in>", "what is the temperature in <in>",
-		  "[tell|show|give] me the temperature in <in>", "temperature in <in>",
-		  "what does the thermometer in <in> say", "how [warm|cold|hot] is <in>",
-		  "how many degrees is it in <in>", "what temperature does <in> have",
-		  "<room> temperature", "and in <in>, how [warm|cold] is it", NULL },
+		{ "how [warm|cold|hot] is it in <in>",
+		  "what is the temperature in <in>",
+		  "[tell|show|give] me the temperature in <in>",
+		  "temperature in <in>",
+		  "what does the thermometer in <in> say",
+		  "how [warm|cold|hot] is <in>",
+		  "how many degrees is it in <in>",
+		  "what temperature does <in> have",
+		  "<room> temperature",
+		  "and in <in>, how [warm|cold] is it",
+		  "in <in>, what does the thermometer say",
+		  "the temperature [in|of] <in>",
+		  "I [want|need|have] to know the temperature in <in>",
+		  "I would like to [hear|see|have] the temperature in <in>",
+		  "do you know the temperature in <in>",
+		  "do you know how [warm|cold|hot] it is in <in>",
+		  "can you [say|see|tell me] how [warm|cold|hot] it is in <in>",
+		  "[I wonder|any idea] how [warm|cold|hot] it is in <in>",
+		  "let me know the temperature in <in>",
+		  "what is the temperature like in <in>",
+		  "what about the temperature in <in>",
+		  "how many degrees does <in> have",
+		  "how many degrees are there in <in>",
+		  "how many degrees [does|would] the thermometer in <in> show",
+		  "is it [warm|cold|hot] in <in>, what is the temperature",
+		  "how high is the temperature in <in>",
+		  "which temperature does <in> have",
+		  "look up the temperature of <in>",
+		  "<in>: what temperature",
+		  "what temperature has <in>",
+		  NULL },
 		{ "in <in>, how [warm|cold|hot] is it", "how many degrees has <in>",
 		  "what is the temperature of <in>", "I would like to know the temperature in <in>",
 		  NULL },
 	};
 	static const demo_list damp = {
-		{ "how [humid|damp|dry] is it in <in>", "what is the humidity in <in>",
-		  "[tell|show|give] me the humidity in <in>", "humidity in <in>",
-		  "how [humid|damp|dry] is <in>", "what humidity does <in> have", "<room> humidity",
-		  "how many percent humidity has <in>", "and in <in>, how [humid|damp] is it",
+		{ "how [humid|damp|dry] is it in <in>",
+		  "what is the humidity in <in>",
+		  "[tell|show|give] me the humidity in <in>",
+		  "humidity in <in>",
+		  "how [humid|damp|dry] is <in>",
+		  "what humidity does <in> have",
+		  "<room> humidity",
+		  "how many percent humidity has <in>",
+		  "and in <in>, how [humid|damp] is it",
+		  "in <in>, what does the hygrometer say",
+		  "the humidity [in|of] <in>",
+		  "I [want|need|have] to know the humidity in <in>",
+		  "I would like to [hear|see|have] the humidity in <in>",
+		  "do you know the humidity in <in>",
+		  "do you know how [humid|damp|dry] it is in <in>",
+		  "can you [say|see|tell me] how [humid|damp|dry] it is in <in>",
+		  "[I wonder|any idea] how [humid|damp|dry] it is in <in>",
+		  "let me know the humidity in <in>",
+		  "what is the humidity like in <in>",
+		  "what about the humidity in <in>",
+		  "how many percent does <in> have",
+		  "how many percent are there in <in>",
+		  "how many percent [does|would] the hygrometer in <in> show",
+		  "is it [humid|damp|dry] in <in>, what is the humidity",
+		  "how high is the humidity in <in>",
+		  "which humidity does <in> have",
+		  "look up the humidity of <in>",
+		  "<in>: what humidity",
+		  "what humidity has <in>",
 		  NULL },
 		{ "in <in>, how [humid|damp|dry] is it", "what is the humidity of <in>",
 		  "I would like to know the humidity in <in>",
 		  "how many percent is the humidity in <in>", NULL },
 	};
-	bool humid = demo_chance(d, 0.5), absent = demo_chance(d, 0.1);
+	bool humid = demo_chance(d, 0.5), absent = demo_chance(d, 0.15);
 	demo_readings r;
 	size_t i;
 	demo_slot slots[2] = { { "in", NULL }, { "room", NULL } };
@@ -102,18 +153,54 @@ static void make_lookup(demo *d, demo_sample *s)
 static void make_extreme(demo *d, demo_sample *s)
 {
 	static const demo_list warmest = {
-		{ "which room is the [warmest|hottest]", "what is the [warmest|hottest] room",
-		  "where is it [warmest|hottest]", "[warmest|hottest] room",
-		  "which room has the highest temperature", "where is the temperature highest",
-		  "tell me the [warmest|hottest] room", "the [warmest|hottest] place", NULL },
+		{ "which room is the [warmest|hottest]",
+		  "what is the [warmest|hottest] room",
+		  "where is it [warmest|hottest]",
+		  "[warmest|hottest] room",
+		  "which room has the highest temperature",
+		  "where is the temperature highest",
+		  "tell me the [warmest|hottest] room",
+		  "the [warmest|hottest] place",
+		  "in what room is it [warmest|hottest]",
+		  "which is the [warmest|hottest] room",
+		  "what place is the [warmest|hottest]",
+		  "[say|find|show me] the [warmest|hottest] room",
+		  "in which place is the temperature highest",
+		  "which of the rooms is [warmest|hottest]",
+		  "what room is [warmest|hottest]",
+		  "the highest temperature is where",
+		  "do you know the [warmest|hottest] room",
+		  "which room shows the highest temperature",
+		  "I want to know which room is [warmest|hottest]",
+		  "where do we have the highest temperature",
+		  "of the rooms, which is [warmest|hottest]",
+		  NULL },
 		{ "in which room is it [warmest|hottest]", "name the [warmest|hottest] room",
 		  "what room has the highest temperature", NULL },
 	};
 	static const demo_list coldest = {
-		{ "which room is the [coldest|coolest]", "what is the [coldest|coolest] room",
-		  "where is it [coldest|coolest]", "[coldest|coolest] room",
-		  "which room has the lowest temperature", "where is the temperature lowest",
-		  "tell me the [coldest|coolest] room", "the [coldest|coolest] place", NULL },
+		{ "which room is the [coldest|coolest]",
+		  "what is the [coldest|coolest] room",
+		  "where is it [coldest|coolest]",
+		  "[coldest|coolest] room",
+		  "which room has the lowest temperature",
+		  "where is the temperature lowest",
+		  "tell me the [coldest|coolest] room",
+		  "the [coldest|coolest] place",
+		  "in what room is it [coldest|coolest]",
+		  "which is the [coldest|coolest] room",
+		  "what place is the [coldest|coolest]",
+		  "[say|find|show me] the [coldest|coolest] room",
+		  "in which place is the temperature lowest",
+		  "which of the rooms is [coldest|coolest]",
+		  "what room is [coldest|coolest]",
+		  "the lowest temperature is where",
+		  "do you know the [coldest|coolest] room",
+		  "which room shows the lowest temperature",
+		  "I want to know which room is [coldest|coolest]",
+		  "where do we have the lowest temperature",
+		  "of the rooms, which is [coldest|coolest]",
+		  NULL },
 		{ "in which room is it [coldest|coolest]", "name the [coldest|coolest] room",
 		  "what room has the lowest temperature", NULL },
 	};
@@ -137,7 +224,19 @@ static void make_threshold(demo *d, demo_sample *s)
 		{ "is it [above|over] <n>[ degrees| C] in <in>",
 		  "is it [warmer|more] than <n>[ degrees| C|] in <in>",
 		  "is <in> [above|over|warmer than] <n>[ degrees| C]",
-		  "does <in> have more than <n> degrees", NULL },
+		  "does <in> have more than <n> degrees",
+		  "in <in>, is it warmer than <n>[ degrees| C|]",
+		  "in <in>, are there more than <n> degrees",
+		  "are there more than <n>[ degrees| C] in <in>",
+		  "do we have more than <n> degrees in <in>",
+		  "is the temperature [of|inside] <in> [above|over] <n>[ degrees| C]",
+		  "is <in> at more than <n>[ degrees| C]",
+		  "can you see if it is [above|over] <n>[ degrees| C] in <in>",
+		  "tell me if <in> is [above|over] <n>[ degrees| C]",
+		  "<in>, is it [above|over] <n>[ degrees| C]",
+		  "is the thermometer in <in> [above|over] <n>[ degrees| C]",
+		  "is it warmer in <in> than <n>[ degrees| C]",
+		  "does it have more than <n> degrees in <in>", NULL },
 		{ "in <in>, is it [above|over] <n>[ degrees| C]", "has <in> more than <n> degrees",
 		  "is the temperature in <in> [above|over] <n>[ degrees| C]", NULL },
 	};
@@ -145,11 +244,23 @@ static void make_threshold(demo *d, demo_sample *s)
 		{ "is it [below|under] <n>[ degrees| C] in <in>",
 		  "is it [colder|less] than <n>[ degrees| C|] in <in>",
 		  "is <in> [below|under|colder than] <n>[ degrees| C]",
-		  "does <in> have less than <n> degrees", NULL },
+		  "does <in> have less than <n> degrees",
+		  "in <in>, is it colder than <n>[ degrees| C|]",
+		  "in <in>, are there less than <n> degrees",
+		  "are there less than <n>[ degrees| C] in <in>",
+		  "do we have less than <n> degrees in <in>",
+		  "is the temperature [of|inside] <in> [below|under] <n>[ degrees| C]",
+		  "is <in> at less than <n>[ degrees| C]",
+		  "can you see if it is [below|under] <n>[ degrees| C] in <in>",
+		  "tell me if <in> is [below|under] <n>[ degrees| C]",
+		  "<in>, is it [below|under] <n>[ degrees| C]",
+		  "is the thermometer in <in> [below|under] <n>[ degrees| C]",
+		  "is it colder in <in> than <n>[ degrees| C]",
+		  "does it have less than <n> degrees in <in>", NULL },
 		{ "in <in>, is it [below|under] <n>[ degrees| C]", "has <in> less than <n> degrees",
 		  "is the temperature in <in> [below|under] <n>[ degrees| C]", NULL },
 	};
-	bool up = demo_chance(d, 0.5);
+	bool up = demo_chance(d, 0.5), over;
 	demo_readings r;
 	char number[DEMO_VALUE] = "";
 	demo_slot slots[2] = { { "in", NULL }, { "n", number } };
@@ -167,7 +278,9 @@ static void make_threshold(demo *d, demo_sample *s)
 	demo_user_says(d, s, demo_pick(d, up ? &above : &below), slots, 2, true);
 	s->kind = "threshold";
 	demo_reading_say(&r, i, false, s->answer, DEMO_TEXT);
-	demo_append(s->answer, DEMO_TEXT, (r.tenths[i] > n * 10) == up ? ", so yes" : ", so no");
+	over = r.tenths[i] > n * 10;
+	demo_append(s->answer, DEMO_TEXT, ", %s %d C, so %s", over ? "over" : "under", n,
+		    over == up ? "yes" : "no");
 }
 
 /* ---- doors and windows ---- */
@@ -175,10 +288,28 @@ static void make_threshold(demo *d, demo_sample *s)
 static void make_state(demo *d, demo_sample *s)
 {
 	static const demo_list patterns = {
-		{ "is the <what> <state>", "can you see if the <what> is <state>",
-		  "did I leave the <what> <state>", "is the <what> <state> now",
-		  "tell me if the <what> is <state>", "the <what>, is it <state>",
-		  "please check, is the <what> <state>", NULL },
+		{ "is the <what> <state>",
+		  "can you see if the <what> is <state>",
+		  "did I leave the <what> <state>",
+		  "is the <what> <state> now",
+		  "tell me if the <what> is <state>",
+		  "the <what>, is it <state>",
+		  "please check, is the <what> <state>",
+		  "[do you know|can you say] if the <what> is <state>",
+		  "I want to know if the <what> is <state>",
+		  "please [look|check|tell me] if the <what> is <state>",
+		  "is that <what> <state>",
+		  "is the <what> still <state>",
+		  "is the <what> [really|already|also] <state>",
+		  "has someone left the <what> <state>",
+		  "was the <what> left <state>",
+		  "see if the <what> is <state>",
+		  "the <what> is <state>, right",
+		  "how about the <what>, <state>",
+		  "would you check if the <what> is <state>",
+		  "let me know if the <what> is <state>",
+		  "is the <what> at the moment <state>",
+		  NULL },
 		{ "can you tell me if the <what> is <state>", "please see if the <what> is <state>",
 		  "is the <what> <state> right now", NULL },
 	};
@@ -216,7 +347,12 @@ static void make_count(demo *d, demo_sample *s)
 	static const demo_list patterns = {
 		{ "how many <what>s are <state>", "count the <state> <what>s",
 		  "how many <what>s did I leave <state>", "the number of <state> <what>s",
-		  "tell me how many <what>s are <state>", NULL },
+		  "tell me how many <what>s are <state>",
+		  "how many of the <what>s did I leave <state>",
+		  "what is the number of <state> <what>s", "how many <state> <what>s are there",
+		  "how many <state> <what>s do we have", "give me a count of the <state> <what>s",
+		  "are there <state> <what>s, and how many", "say how many <what>s are <state>",
+		  NULL },
 		{ "how many of the <what>s are <state>", "give me the number of <state> <what>s",
 		  NULL },
 	};
@@ -246,16 +382,60 @@ static void make_count(demo *d, demo_sample *s)
 static void make_notes(demo *d, demo_sample *s)
 {
 	static const demo_list who = {
-		{ "who has the <thing>", "where is the <thing>", "who took the <thing>",
-		  "I need the <thing>, who has it", "with whom is the <thing>",
-		  "who keeps the <thing>", "do you know who has the <thing>", NULL },
+		{ "who has the <thing>",
+		  "where is the <thing>",
+		  "who took the <thing>",
+		  "I need the <thing>, who has it",
+		  "with whom is the <thing>",
+		  "who keeps the <thing>",
+		  "do you know who has the <thing>",
+		  "who is using the <thing>",
+		  "who is the <thing> with",
+		  "who is holding the <thing>",
+		  "tell me who [took|keeps|borrowed] the <thing>",
+		  "tell me where the <thing> is",
+		  "the <thing>, where is it",
+		  "the <thing>, who took it",
+		  "the <thing> is with whom",
+		  "who borrowed the <thing>",
+		  "who could have the <thing>",
+		  "can you tell me who has the <thing>",
+		  "I am looking for the <thing>",
+		  "at whose place is the <thing>",
+		  "who got the <thing>",
+		  "does anyone have the <thing>",
+		  "the <thing>, who [keeps|has got] it",
+		  "the <thing>, with whom is it",
+		  "say who has the <thing>",
+		  "find out who has the <thing>",
+		  NULL },
 		{ "who is keeping the <thing>", "the <thing>, who has it",
 		  "tell me who has the <thing>", NULL },
 	};
 	static const demo_list when = {
-		{ "when does <who> come", "when will <who> [come|arrive|be here]",
-		  "at what time does <who> come", "what time is <who> coming",
-		  "when is <who> [here|coming]", NULL },
+		{ "when does <who> come",
+		  "when will <who> [come|arrive|be here]",
+		  "at what time does <who> come",
+		  "what time is <who> coming",
+		  "when is <who> [here|coming]",
+		  "when can <who> be here",
+		  "when can we see <who>",
+		  "when can I meet <who>",
+		  "when do we expect <who>",
+		  "when should I expect <who>",
+		  "what time does <who> [come|get here]",
+		  "what time will <who> be here",
+		  "at what time is <who> [here|coming]",
+		  "at which time does <who> [come|arrive]",
+		  "when will we see <who>",
+		  "do you know when <who> comes",
+		  "tell me when <who> [comes|arrives]",
+		  "on which day does <who> come",
+		  "which day is <who> coming",
+		  "I want to know when <who> comes",
+		  "<who> comes when",
+		  "how long until <who> comes",
+		  NULL },
 		{ "what time does <who> arrive", "when can I expect <who>",
 		  "at what time will <who> come", NULL },
 	};
@@ -303,10 +483,10 @@ static void make_notes(demo *d, demo_sample *s)
 
 void demo_make_contextual(demo *d, demo_sample *s)
 {
-	static void (*const makers[])(demo *, demo_sample *) = { make_lookup, make_lookup,
-								 make_lookup, make_threshold,
-								 make_state,  make_state,
-								 make_notes,  make_notes };
+	static void (*const makers[])(demo *, demo_sample *) = {
+		make_lookup, make_lookup, make_lookup, make_threshold, make_threshold,
+		make_state,  make_state,  make_notes,  make_notes
+	};
 
 	d->lower = false;
 	makers[demo_below(d, sizeof(makers) / sizeof(makers[0]))](d, s);
@@ -319,7 +499,13 @@ static void make_difference(demo *d, demo_sample *s)
 	static const demo_list patterns = {
 		{ "how much warmer is <a> than <b>", "what is the difference between <a> and <b>",
 		  "by how many degrees is <a> warmer than <b>",
-		  "how many degrees warmer is <a> than <b>", NULL },
+		  "how many degrees warmer is <a> than <b>", "<a> is how much warmer than <b>",
+		  "how many degrees lie between <a> and <b>",
+		  "tell me how much warmer <a> is than <b>",
+		  "what is the difference in degrees between <a> and <b>",
+		  "between <a> and <b>, what is the difference",
+		  "how big is the difference between <a> and <b>",
+		  "<a> and <b>, how many degrees apart", NULL },
 		{ "<a> is how many degrees warmer than <b>",
 		  "how many degrees are between <a> and <b>", NULL },
 	};
@@ -345,7 +531,15 @@ static void make_condition(demo *d, demo_sample *s)
 	static const demo_list patterns = {
 		{ "if <in> is [above|over] <limit> degrees, set the blinds there to <n>",
 		  "when it is warmer than <limit> degrees in <in>, blinds to <n>",
-		  "set the blinds in <in> to <n> if it is [above|over] <limit>[ degrees|]", NULL },
+		  "set the blinds in <in> to <n> if it is [above|over] <limit>[ degrees|]",
+		  "if it is [warmer than|over] <limit>[ degrees|] in <in>, [set|put] the blinds "
+		  "[there |]to <n>",
+		  "blinds in <in> to <n> if it is [over|above|warmer than] <limit>[ degrees|]",
+		  "only if <in> is [over|above] <limit> degrees, blinds to <n>",
+		  "put the blinds in <in> to <n>, but only if it is [above|warmer than] <limit> "
+		  "degrees",
+		  "if <in> has more than <limit> degrees, blinds to <n>",
+		  "should it be over <limit> degrees in <in>, set the blinds to <n>", NULL },
 		{ "blinds in <in> to <n>, but only if it is over <limit> degrees",
 		  "if it is above <limit> degrees in <in>, blinds to <n>", NULL },
 	};
@@ -365,7 +559,7 @@ static void make_condition(demo *d, demo_sample *s)
 	demo_append(limit, sizeof(limit), "%d", bar);
 	demo_append(number, sizeof(number), "%d", n);
 	demo_readings_write(d, &r, demo_message_add(s, "system"), DEMO_TEXT);
-	demo_user_requests(d, s, demo_pick(d, &patterns), slots, 3);
+	demo_user_requests(d, s, demo_pick(d, &patterns), slots, 3, true);
 	s->kind = "condition";
 	if (r.tenths[i] > bar * 10)
 		demo_call(s->answer, DEMO_TEXT, "set_blind", "room", 's', r.rooms[i].name,
@@ -394,7 +588,7 @@ static void make_two_actions(demo *d, demo_sample *s)
 	demo_expand(d, first, DEMO_TEXT, a.pattern, a.slots, a.count, true);
 	demo_expand(d, second, DEMO_TEXT, b.pattern, b.slots, b.count, true);
 	demo_append(pattern, sizeof(pattern), "<first>%s<second>", demo_pick(d, &joints));
-	demo_user_requests(d, s, pattern, slots, 2);
+	demo_user_requests(d, s, pattern, slots, 2, strcmp(b.kind, "message") != 0);
 	s->kind = "two";
 	demo_append(s->answer, DEMO_TEXT, "%s%s", a.call, b.call);
 }

@@ -75,9 +75,9 @@ char *demo_message_add(demo_sample *s, const char *role);
 /* Adds what the user says: a pattern, with a capital and a full stop or not. `ask`: a question. */
 void demo_user_says(demo *d, demo_sample *s, const char *pattern, const demo_slot *slots,
 		    size_t count, bool ask);
-/* The same with something polite before or after it. */
+/* The same with something polite before it and, where `end`, after it. */
 void demo_user_requests(demo *d, demo_sample *s, const char *pattern, const demo_slot *slots,
-			size_t count);
+			size_t count, bool end);
 
 /* ---- values.c ---- */
 
@@ -119,6 +119,8 @@ typedef struct demo_action {
 } demo_action;
 
 void demo_action_make(demo *d, demo_action *a);
+/* Adds what the user says for it. */
+void demo_user_acts(demo *d, demo_sample *s, const demo_action *a);
 /* The call of a tool, in the form of the chat template: name, then key, kind ('s' text, 'i' number,
  * 'b' true or false), value and so on, and NULL. */
 void demo_call(char *out, size_t room, const char *name, ...);

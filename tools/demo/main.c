@@ -3,12 +3,13 @@
  *
  *   copy.jsonl                 exercises in copying, to begin with
  *   train.jsonl, valid.jsonl   {"prompt", "answer"}, in the form of the chat template
- *   text.txt                   the words of train.jsonl, for the tokenizer
+ *   text.txt                   words of train.jsonl, for the tokenizer
  *   tasks.jsonl                held-out requests for `edgelm eval tasks`
  *
  * docs/DEMO-MODEL.md describes them.
  */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,11 +83,41 @@ static void write_sample(FILE *out, const demo_sample *s)
 	write_json(out, json_pack("{s:s, s:s}", "prompt", prompt, "answer", s->answer));
 }
 
-static void write_text(FILE *out, const demo_sample *s)
+/*
+ * The text that the vocabulary is learned from: words that are not just invented, and of one that
+ * has been seen n times about the square root of n. So what many words are made of becomes tokens,
+ * and not pieces of a few frequent words that no other has, which a model never learns to copy.
+ */
+typedef struct vocabulary_text {
+	FILE *out;
+	json_t *seen;
+	elm__random random;
+} vocabulary_text;
+
+enum { SELDOM = 8 };
+
+static void write_words(vocabulary_text *v, const char *text)
+{
+	while (*text) {
+		size_t n = strcspn(text, " \n");
+		char word[DEMO_TEXT];
+		json_int_t seen;
+
+		snprintf(word, sizeof(word), "%.*s", (int)n, text);
+		seen = json_integer_value(json_object_get(v->seen, word)) + 1;
+		json_object_set_new(v->seen, word, json_integer(seen));
+		if (seen > SELDOM && elm__random_unit(&v->random) * sqrt((double)seen) < 1)
+			fprintf(v->out, " %s", word);
+		text += n + (text[n] != '\0');
+	}
+	fputc('\n', v->out);
+}
+
+static void write_text(vocabulary_text *v, const demo_sample *s)
 {
 	for (size_t i = 0; i < s->count; i++)
-		fprintf(out, "%s\n%s\n", s->messages[i].role, s->messages[i].text);
-	fprintf(out, "assistant\n%s\n", s->answer);
+		write_words(v, s->messages[i].text);
+	write_words(v, s->answer);
 }
 
 static void write_task(FILE *out, const demo_sample *s, demo_category category)
@@ -127,9 +158,15 @@ static void make_copying(demo *d, const char *folder, size_t count)
 
 static void make_training(demo *d, const char *folder, const char *name, size_t count, bool text)
 {
-	FILE *out = open_file(folder, name), *words = text ? open_file(folder, "text.txt") : NULL;
+	FILE *out = open_file(folder, name);
+	vocabulary_text words = { 0 };
 	static demo_sample s;
 
+	if (text) {
+		words.out = open_file(folder, "text.txt");
+		words.seen = json_object();
+		elm__random_seed(&words.random, count);
+	}
 	for (size_t i = 0; i < count; i++) {
 		double at = elm__random_unit(&d->random);
 		int category = 0;
@@ -138,12 +175,14 @@ static void make_training(demo *d, const char *folder, const char *name, size_t 
 			at -= categories[category++].share;
 		make(d, (demo_category)category, &s);
 		write_sample(out, &s);
-		if (words)
-			write_text(words, &s);
+		if (text)
+			write_text(&words, &s);
 	}
 	close_file(out);
-	if (words)
-		close_file(words);
+	if (text) {
+		close_file(words.out);
+		json_decref(words.seen);
+	}
 }
 
 static void make_tasks(demo *d, const char *folder)

@@ -235,28 +235,70 @@ static const demo_list before = {
 	  "if you can, ",
 	  "before I forget, ",
 	  "do me a favour and ",
+	  "ok now, ",
+	  "oh, ",
+	  "yes please, ",
+	  "so now ",
+	  "and now ",
+	  "well then, ",
+	  "hey there, ",
+	  "good day, ",
+	  "dear assistant, ",
+	  "hey house, ",
+	  "hello computer, ",
+	  "would you ",
+	  "please now ",
+	  "would you kindly ",
+	  "if possible, ",
+	  "I think you should ",
+	  "listen, ",
 	  NULL },
 	{ "hi there, ", "would you please ", "hey computer, ", "so, ", "good afternoon, ",
 	  "now please ", "ok then, ", "yes, ", NULL },
 };
 
 static const demo_list after = {
-	{ " please", " please", " for me", " now", " right now", " thanks", ", thank you",
-	  ", thanks", " if you can", " when you can", " as soon as you can", " right away",
-	  ", okay", ", will you", " for us", NULL },
+	{ " please",
+	  " please",
+	  " for me",
+	  " now",
+	  " right now",
+	  " thanks",
+	  ", thank you",
+	  ", thanks",
+	  " if you can",
+	  " when you can",
+	  " as soon as you can",
+	  " right away",
+	  ", okay",
+	  ", will you",
+	  " for us",
+	  " please now",
+	  " if possible",
+	  ", thank you so much",
+	  " thank you",
+	  " for me now",
+	  " for now",
+	  ", quickly",
+	  " right now please",
+	  ", if you can",
+	  " and thanks",
+	  " for me right now",
+	  ", please and thank you",
+	  NULL },
 	{ " for me please", ", please", " now please", " please, thanks", " for me, thanks",
 	  " at once", NULL },
 };
 
 void demo_user_requests(demo *d, demo_sample *s, const char *pattern, const demo_slot *slots,
-			size_t count)
+			size_t count, bool end)
 {
 	char whole[DEMO_TEXT] = "";
 
 	if (demo_chance(d, 0.4))
 		demo_append(whole, sizeof(whole), "%s", demo_pick(d, &before));
 	demo_append(whole, sizeof(whole), "%s", pattern);
-	if (demo_chance(d, 0.25))
+	if (end && demo_chance(d, 0.25))
 		demo_append(whole, sizeof(whole), "%s", demo_pick(d, &after));
 	demo_user_says(d, s, whole, slots, count, false);
 }

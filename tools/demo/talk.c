@@ -19,10 +19,7 @@ static void make_result(demo *d, demo_sample *s)
 	char result[DEMO_VALUE] = "";
 
 	demo_action_make(d, &a);
-	if (strchr(a.pattern, '?'))
-		demo_user_says(d, s, a.pattern, a.slots, a.count, true);
-	else
-		demo_user_requests(d, s, a.pattern, a.slots, a.count);
+	demo_user_acts(d, s, &a);
 	s->kind = "result";
 	if (!strcmp(a.kind, "reading")) {
 		if (strstr(a.call, "humidity"))
@@ -91,7 +88,7 @@ static void make_again(demo *d, demo_sample *s)
 	slots[0] = (demo_slot){ "in", rooms[0].spoken };
 	slots[1] = (demo_slot){ "n", number };
 	slots[2] = (demo_slot){ "state", on ? "on" : "off" };
-	demo_user_requests(d, s, (d->held ? held_openings : openings)[tool], slots, 3);
+	demo_user_requests(d, s, (d->held ? held_openings : openings)[tool], slots, 3, true);
 	for (int turn = 0; turn < 2; turn++) {
 		const char *room = rooms[turn && !same_room].name;
 		char *out = turn ? s->answer : first;

@@ -26,34 +26,45 @@ static bool is_held_out(const char *word);
 
 static void put_syllables(demo *d, char out[DEMO_VALUE])
 {
-	static const char *const starts[] = { "b",  "br", "c", "ch", "d",  "dr", "f",  "fl", "g",
-					      "gr", "h",  "j", "k",  "kl", "l",	 "m",  "n",  "p",
-					      "pr", "r",  "s", "sh", "st", "t",	 "th", "tr", "v",
-					      "w",  "y",  "z", "",   "",   "qu", "sp", "sk", NULL };
-	static const char *const vowels[] = { "a",  "e",  "i",	"o",  "u",  "a", "e", "i",
-					      "ai", "ee", "oo", "ia", "ou", "y", NULL };
-	static const char *const ends[] = { "",	 "",  "",   "n",  "r",	"l",  "s",  "m",
-					    "t", "d", "ck", "nd", "rt", "ll", "th", "x",
-					    "g", "p", "sh", "ng", "ss", NULL };
+	static const char *const starts[] = { "b",  "br", "c",	"ch",  "d",  "dr", "f",	 "fl", "g",
+					      "gr", "h",  "j",	"k",   "kl", "l",  "m",	 "n",  "p",
+					      "pr", "r",  "s",	"sh",  "st", "t",  "th", "tr", "v",
+					      "w",  "y",  "z",	"",    "",   "qu", "sp", "sk", "cl",
+					      "cr", "bl", "gl", "pl",  "sl", "sm", "sn", "sw", "tw",
+					      "wh", "wr", "sc", "str", "ph", NULL };
+	static const char *const vowels[] = { "a",  "e",  "i",	"o",  "u", "a",	 "e",  "i",  "ai",
+					      "ee", "oo", "ia", "ou", "y", "ea", "ie", "au", "oa",
+					      "io", "ue", "a",	"e",  "i", "o",	 NULL };
+	static const char *const ends[] = { "",	  "",	"",    "n",   "r",   "l",   "s",    "m",
+					    "t",  "d",	"ck",  "nd",  "rt",  "ll",  "th",   "x",
+					    "g",  "p",	"sh",  "ng",  "ss",  "ct",  "st",   "tion",
+					    "er", "or", "ing", "ed",  "es",  "ble", "ment", "ure",
+					    "ly", "al", "en",  "ous", "ity", "ge",  "ce",   "le",
+					    "ry", "nt", "mp",  "lt",  "rd",  "rk",  "ff",   "b",
+					    "w",  NULL };
+	static const char *const doubles[] = { "bb", "dd", "ff", "gg", "ll", "mm", "nn",
+					       "pp", "rr", "ss", "tt", "zz", NULL };
 	size_t syllables = 1 + demo_below(d, 3);
 
 	out[0] = '\0';
 	if (syllables == 1 && demo_chance(d, 0.6))
 		syllables = 2;
 	while (syllables--) {
-		demo_append(out, DEMO_VALUE, "%s%s", demo_choose(d, starts),
+		bool doubled = out[0] && demo_chance(d, 0.15);
+
+		demo_append(out, DEMO_VALUE, "%s%s", demo_choose(d, doubled ? doubles : starts),
 			    demo_choose(d, vowels));
 		if (!syllables || demo_chance(d, 0.4))
 			demo_append(out, DEMO_VALUE, "%s", demo_choose(d, ends));
 	}
 }
 
-/* Chance may hit upon a word that is held out. */
+/* Not too long to be one, and not one that is held out. */
 static void invent(demo *d, char out[DEMO_VALUE])
 {
 	do
 		put_syllables(d, out);
-	while (is_held_out(out));
+	while (strlen(out) > 12 || is_held_out(out));
 }
 
 /* Any word. As values are made of them, nothing but the place in a request tells what to copy. */
@@ -279,7 +290,7 @@ static const demo_list objects = {
 	  "tent",   "piano",  "garden",	   "coffee", "apples",	"cake",	   "soup",     "roses",
 	  "chairs", "desk",   NULL },
 	{ "ferns", "parrot", "gutters", "sofa", "invoices", "blankets", "lemons", "kayak",
-	  "printer", "hedge", "candles", "goldfish", "suitcase", "curry", NULL },
+	  "wardrobe", "hedge", "candles", "goldfish", "suitcase", "curry", NULL },
 };
 
 static const demo_list deeds = {
@@ -394,7 +405,7 @@ void demo_pick_label(demo *d, char out[DEMO_VALUE])
 		{ "pasta",   "eggs",	"tea",	  "bread",    "pizza",	  "laundry", "rice",
 		  "nap",     "cookies", "oven",	  "break",    "soup",	  "workout", "cake",
 		  "chicken", "dishes",	"coffee", "potatoes", "homework", NULL },
-		{ "noodles", "lasagne", "meditation", "dryer", "beans", "stew", "muffins",
+		{ "noodles", "lasagne", "meditation", "roast", "beans", "stew", "muffins",
 		  "origami", NULL },
 	};
 

@@ -6,14 +6,19 @@
  * are pairs of tokens in a lane as the tile product wants its second operand, and nothing needs
  * turning around but the values, once per block of the cache for all rows.
  *
- * Tiles hold bfloat16, so each number is the sum of two and three products are added: high times
- * high, high times low, low times high. That keeps 16 bits of every factor. A cache of any type is
- * turned into tiles block by block.
+ * Tiles hold bfloat16. A score decides by its absolute error, so queries and keys are sums of two
+ * numbers each and three products are added: high times high, high times low, low times high. That
+ * keeps 16 bits of every factor. A result is an average of values, and unless the caller wants it
+ * `fine`, values and weights are rounded to nearest: it is off by 2^-8 of the values at the very
+ * most. The sum of the weights is that of the rounded ones. Fine ones are sums of two as well.
  *
- * The tile unit and the vector units work side by side: while weights of one item (a block of the
- * cache with one or two tiles of rows) are made from its scores, the scores of the next item and
- * the results of the one before are computed. The queue of the tile unit is short, so the two kinds
- * of work alternate in small pieces.
+ * The cache, of any type, is turned into tiles CHUNK spans of two blocks at a time, for all rows.
+ * Spans begin at even blocks, so that what a row gets does not depend on the rows beside it.
+ *
+ * The tile unit and the vector units work side by side: while weights of one item (a span with one
+ * or two tiles of rows) are made from its scores, the scores of the next item and the results of
+ * the one before are computed. The queue of the tile unit is short, so the two kinds of work
+ * alternate in small pieces.
  *
  * Scores are in units of log 2: queries are multiplied with scale / ln 2 beforehand, except that a
  * softcap wants its argument as it is.
@@ -23,14 +28,17 @@
 
 #include "kernel/kv.h"
 #include "kernel/x86/amx.h"
+#include "kernel/x86/amx_cached.h"
 #include "kernel/x86/amx_convert.h"
 #include "kernel/x86/amx_tile.h"
-#include "quant/blocks.h"
 
 enum {
 	LANES = 16,
 	TOKENS = ELM__KV_BLOCK,
-	BATCH = 16, /* tiles of rows that are worked on together */
+	SPAN = 2 * TOKENS,
+	CHUNK = 8,  /* spans */
+	BATCH = 64, /* tiles of rows that are worked on together */
+	PIECE = 4,  /* tokens */
 	FLOATS = AMX_TILE_BYTES / 4,
 	SLACK = 8
 };
@@ -42,10 +50,10 @@ typedef struct work {
 	size_t depth;  /* tiles of 32 along a head */
 	size_t height; /* tiles of 16 along a head */
 	char *queries; /* pair of row tiles, depth, plane, tile of the pair */
-	char *keys;    /* depth, plane, half of the block */
-	char *values;  /* of VALUES blocks in turn: height, plane */
-	float *scores; /* of two items in turn: tile of the pair, half of the block */
-	char *weights; /* of two items in turn: tile of the pair, plane */
+	char *keys;    /* block of the chunk, depth, plane, half of the block */
+	char *values;  /* block of the chunk, plane, height */
+	float *scores; /* of two items in turn: tile of the pair, quarter of the span */
+	char *weights; /* of two items in turn: tile of the pair, block of the span, plane */
 	float *sums;   /* row tile, height: results so far, a column for each row of attention */
 	/* Of each row of the batch: */
 	const float **query;
@@ -55,24 +63,37 @@ typedef struct work {
 	float *total; /* sum of the weights */
 } work;
 
-/* What each row of a row tile sees of a block: tokens [begin, end). */
+/* Bytes of the keys of a block, and of one plane of its values. */
+static size_t keys_bytes(const work *w)
+{
+	return w->depth * 4 * AMX_TILE_BYTES;
+}
+
+static size_t values_bytes(const work *w)
+{
+	return w->depth * 2 * AMX_TILE_BYTES;
+}
+
+/* What each row of a row tile sees of a span: tokens [begin, end). */
 typedef struct view {
 	__m512i begin, end;
-	bool any, all;
+	size_t blocks; /* 0: nothing; 1: nothing of the second */
+	bool all;
 } view;
 
-/* A block of the cache with row tiles [i, i + n). */
+/* A span of the cache with row tiles [i, i + n). */
 typedef struct item {
 	view view[2];
 	__m512 max[2], total[2];
 	__m512 factor[2]; /* for the results before these are added ... */
 	bool rescaled[2]; /* ... where that is not 1 */
 	size_t i, n;	  /* n 0: there is no such item */
-	size_t index;	  /* of the block */
-	bool first;	  /* the first item of its block */
+	size_t blocks;	  /* of the span that any row sees */
+	bool fine;
+	const char *keys, *values;
 	float *scores;
 	char *weights;
-	size_t pieces, done; /* of making weights, a pair of tokens each */
+	size_t pieces, done; /* of making weights, PIECE tokens each */
 	size_t due, slots;   /* places to make them in */
 } item;
 
@@ -88,76 +109,11 @@ static size_t divide_up(size_t n, size_t unit)
  * keys and queries have the same, and this one takes no shuffling.
  */
 
-static const int8_t iq4_levels[16] = ELM__IQ4_LEVELS;
-
-/* The scale of elements [at, at + 32) of row t of a cache block. */
-AMX_INLINE __m512 scale_of(elm_type type, const void *block, size_t dim, size_t t, size_t at)
-{
-	const uint16_t *scales = elm__kv_scales(type, block, dim);
-	uint16_t half = scales[at / ELM__Q8_BLOCK * TOKENS + t];
-
-	return _mm512_cvtph_ps(_mm256_set1_epi16((short)half));
-}
-
-/* Elements [at, at + 32) of row t of a cache block; zeros past the head's end. */
-AMX_INLINE void load_cached(elm_type type, const void *block, size_t dim, size_t t, size_t at,
-			    __m512 *first, __m512 *second)
-{
-	size_t left = dim - at, i = t * dim + at;
-	__mmask16 mask0 = left >= 16 ? 0xffff : (__mmask16)((1u << left) - 1);
-	__mmask16 mask1 = left >= 32 ? 0xffff :
-			  left <= 16 ? 0 :
-				       (__mmask16)((1u << (left - 16)) - 1);
-
-	if (type == ELM_TYPE_F32) {
-		*first = _mm512_maskz_loadu_ps(mask0, (const float *)block + i);
-		*second = _mm512_maskz_loadu_ps(mask1, (const float *)block + i + 16);
-	} else if (type == ELM_TYPE_F16) {
-		const uint16_t *row = (const uint16_t *)block + i;
-
-		*first = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask0, row));
-		*second = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask1, row + 16));
-	} else if (type == ELM_TYPE_IQ4_NL) {
-		const char *row = (const char *)block + t * elm__kv_code_bytes(type, dim) + at / 2;
-		__m512 scale = scale_of(type, block, dim, t, at), levels;
-		__m512i codes = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)row));
-
-		levels = _mm512_cvtepi32_ps(
-			_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)iq4_levels)));
-		*first = _mm512_maskz_permutexvar_ps(mask0, codes, levels);
-		*second = _mm512_maskz_permutexvar_ps(mask1, _mm512_srli_epi32(codes, 4), levels);
-		*first = _mm512_mul_ps(*first, scale);
-		*second = _mm512_mul_ps(*second, scale);
-	} else {
-		const int8_t *row = (const int8_t *)block + i;
-		__m512 scale = scale_of(type, block, dim, t, at);
-		__m512i low = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask0, row));
-		__m512i high = _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(mask1, row + 16));
-
-		*first = _mm512_mul_ps(_mm512_cvtepi32_ps(low), scale);
-		*second = _mm512_mul_ps(_mm512_cvtepi32_ps(high), scale);
-	}
-}
-
-/* Cuts two vectors down to bfloat16 and what is left of that, and joins them to pairs. */
-AMX_INLINE void split_pairs(__m512 even, __m512 odd, __m512i *high, __m512i *low)
-{
-	const __m512i upper = _mm512_set4_epi32(0x0f0e0f0e, 0x0b0a0b0a, 0x07060706, 0x03020302);
-	const __m512 kept = _mm512_castsi512_ps(_mm512_set1_epi32(-0x10000));
-	__m512 even_rest = _mm512_sub_ps(even, _mm512_and_ps(even, kept));
-	__m512 odd_rest = _mm512_sub_ps(odd, _mm512_and_ps(odd, kept));
-
-	*high = _mm512_mask_shuffle_epi8(_mm512_castps_si512(odd), 0x3333333333333333,
-					 _mm512_castps_si512(even), upper);
-	*low = _mm512_mask_shuffle_epi8(_mm512_castps_si512(odd_rest), 0x3333333333333333,
-					_mm512_castps_si512(even_rest), upper);
-}
-
 /* The keys of a block: a line per token. */
-AMX_INLINE void load_keys(const work *w, elm_type type, const void *block)
+AMX_INLINE void load_keys(const work *w, elm_type type, const void *block, char *keys)
 {
 	for (size_t k = 0; k < w->depth; k++) {
-		__m512i *line = (__m512i *)(w->keys + 4 * k * AMX_TILE_BYTES);
+		__m512i *line = (__m512i *)(keys + 4 * k * AMX_TILE_BYTES);
 
 		for (size_t t = 0; t < TOKENS; t++, line++) {
 			__m512 first, second;
@@ -169,10 +125,12 @@ AMX_INLINE void load_keys(const work *w, elm_type type, const void *block)
 }
 
 /* The first n values of a block, a line per element, pairs of tokens; what follows is zero. */
-AMX_INLINE void load_values(const work *w, elm_type type, const void *block, size_t n)
+AMX_INLINE void load_values(const work *w, elm_type type, const void *block, size_t n, char *values)
 {
+	size_t plane = values_bytes(w) / sizeof(__m512i), planes = w->a->fine ? 2 : 1;
+
 	for (size_t k = 0; k < w->depth; k++) {
-		__m512i *tile = (__m512i *)(w->values + 4 * k * AMX_TILE_BYTES);
+		__m512i *tile = (__m512i *)(values + 2 * k * AMX_TILE_BYTES);
 
 		for (size_t p = 0; p < TOKENS / 2; p++, tile++) {
 			__m512 zero = _mm512_setzero_ps(), a = zero, b = zero, c = zero, d = zero;
@@ -181,44 +139,42 @@ AMX_INLINE void load_values(const work *w, elm_type type, const void *block, siz
 				load_cached(type, block, w->dim, 2 * p, 32 * k, &a, &b);
 			if (2 * p + 1 < n)
 				load_cached(type, block, w->dim, 2 * p + 1, 32 * k, &c, &d);
-			split_pairs(a, c, tile, tile + 16);
-			split_pairs(b, d, tile + 32, tile + 48);
+			if (planes > 1) {
+				split_pairs(a, c, tile, tile + plane);
+				split_pairs(b, d, tile + LANES, tile + plane + LANES);
+			} else {
+				tile[0] = pairs_of(rounded(a), rounded(c));
+				tile[LANES] = pairs_of(rounded(b), rounded(d));
+			}
 		}
 		tile -= TOKENS / 2;
-		for (size_t i = 0; i < 4; i++)
-			if (2 * k + i / 2 < w->height)
-				amx_transpose(tile + 16 * i);
+		for (size_t i = 0; i < 2 * planes; i++)
+			if (2 * k + i % 2 < w->height)
+				amx_transpose(tile + i / 2 * plane + i % 2 * LANES);
 	}
 }
 
-static void load_block_keys(const work *w, size_t index)
+AMX_INLINE void load_block_as(const work *w, elm_type type, size_t index, char *keys, char *values)
 {
-	const void *block = w->a->k_blocks[index];
-
-	if (w->a->kv_type == ELM_TYPE_F32)
-		load_keys(w, ELM_TYPE_F32, block);
-	else if (w->a->kv_type == ELM_TYPE_F16)
-		load_keys(w, ELM_TYPE_F16, block);
-	else if (w->a->kv_type == ELM_TYPE_Q8_0)
-		load_keys(w, ELM_TYPE_Q8_0, block);
-	else
-		load_keys(w, ELM_TYPE_IQ4_NL, block);
-}
-
-static void load_block_values(const work *w, size_t index)
-{
-	const void *block = w->a->v_blocks[index];
 	size_t n = (size_t)w->a->first_position + w->a->queries - index * TOKENS;
 
-	n = n < TOKENS ? n : TOKENS;
+	load_keys(w, type, w->a->k_blocks[index], keys);
+	load_values(w, type, w->a->v_blocks[index], n < TOKENS ? n : TOKENS, values);
+}
+
+/* Block `index` of the cache as block `at` of the chunk. */
+static void load_block(const work *w, size_t index, size_t at)
+{
+	char *keys = w->keys + at * keys_bytes(w), *values = w->values + at * 2 * values_bytes(w);
+
 	if (w->a->kv_type == ELM_TYPE_F32)
-		load_values(w, ELM_TYPE_F32, block, n);
+		load_block_as(w, ELM_TYPE_F32, index, keys, values);
 	else if (w->a->kv_type == ELM_TYPE_F16)
-		load_values(w, ELM_TYPE_F16, block, n);
+		load_block_as(w, ELM_TYPE_F16, index, keys, values);
 	else if (w->a->kv_type == ELM_TYPE_Q8_0)
-		load_values(w, ELM_TYPE_Q8_0, block, n);
+		load_block_as(w, ELM_TYPE_Q8_0, index, keys, values);
 	else
-		load_values(w, ELM_TYPE_IQ4_NL, block, n);
+		load_block_as(w, ELM_TYPE_IQ4_NL, index, keys, values);
 }
 
 /* Says where the rows of a batch are; `n` of them, with padding, from row `base` of the call on. */
@@ -293,6 +249,20 @@ AMX_INLINE __m512 exp2_of(__mmask16 mask, __m512 x)
 	return _mm512_castsi512_ps(_mm512_maskz_add_epi32(mask, _mm512_castps_si512(p), power));
 }
 
+/*
+ * The same for weights, which are rounded to 9 bits: at most 7.5e-5 off, relatively. 2^floor(x)
+ * times the polynomial of degree 3 that is closest to 2^r for 0 <= r < 1. Of -inf it is 0.
+ */
+AMX_INLINE __m512 weight_of(__m512 x)
+{
+	__m512 r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF), p = _mm512_set1_ps(7.80245227e-2f);
+
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.26067155e-1f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.95833541e-1f));
+	p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(9.99925219e-1f));
+	return _mm512_scalef_ps(p, x);
+}
+
 /* cap * tanh(x / cap) / ln 2 */
 static inline __m512 softcapped(__m512 x, float cap)
 {
@@ -305,45 +275,54 @@ static inline __m512 softcapped(__m512 x, float cap)
 	return _mm512_mask_sub_ps(y, negative, _mm512_setzero_ps(), y);
 }
 
-static view view_of(const work *w, size_t i, size_t index)
+/* What row tile `i` sees of tokens [low, high) of the span that begins with block `index`. */
+static view view_of(const work *w, size_t i, size_t index, int low, int high)
 {
-	const __m512i zero = _mm512_setzero_si512(), all = _mm512_set1_epi32(TOKENS);
+	const __m512i least = _mm512_set1_epi32(low), most = _mm512_set1_epi32(high);
 	__m512i first = _mm512_set1_epi32((int)(index * TOKENS));
 	__m512i position = _mm512_load_si512(w->position + i * LANES);
-	__m512i end = _mm512_sub_epi32(position, first), begin = zero;
+	__m512i end = _mm512_sub_epi32(position, first), begin = least;
 	view v;
 
 	end = _mm512_add_epi32(end, _mm512_set1_epi32(1));
 	if (w->a->window && w->a->window <= INT32_MAX)
 		begin = _mm512_sub_epi32(end, _mm512_set1_epi32((int)w->a->window));
-	v.begin = _mm512_min_epi32(_mm512_max_epi32(begin, zero), all);
-	v.end = _mm512_min_epi32(_mm512_max_epi32(end, zero), all);
-	v.any = _mm512_cmplt_epi32_mask(v.begin, v.end) != 0;
-	v.all = (_mm512_cmpneq_epi32_mask(v.begin, zero) | _mm512_cmpneq_epi32_mask(v.end, all)) ==
-		0;
+	v.begin = _mm512_min_epi32(_mm512_max_epi32(begin, least), most);
+	v.end = _mm512_min_epi32(_mm512_max_epi32(end, least), most);
+	v.blocks = 0;
+	if (_mm512_cmplt_epi32_mask(v.begin, v.end))
+		v.blocks = _mm512_cmpgt_epi32_mask(v.end, _mm512_set1_epi32(TOKENS)) ? 2 : 1;
+	v.all = (_mm512_cmpneq_epi32_mask(v.begin, _mm512_setzero_si512()) |
+		 _mm512_cmpneq_epi32_mask(v.end, _mm512_set1_epi32(SPAN))) == 0;
 	return v;
 }
 
 /* The largest scores; softcaps them and hides what is not seen on the way. */
-static __m512 finish_scores(const work *w, float *scores, const view *v)
+static __m512 finish_scores(const work *w, float *scores, size_t tokens, const view *v)
 {
 	float cap = w->a->softcap;
 	__m512 most[2] = { _mm512_set1_ps(-INFINITY), _mm512_set1_ps(-INFINITY) };
 
-	for (int t = 0; t < TOKENS; t++) {
+	if (v->all && cap <= 0) {
+		for (size_t t = 0; t < tokens; t += 2)
+			for (size_t i = 0; i < 2; i++)
+				most[i] = _mm512_max_ps(most[i],
+							_mm512_load_ps(scores + (t + i) * LANES));
+		return _mm512_max_ps(most[0], most[1]);
+	}
+	for (size_t t = 0; t < tokens; t++) {
 		__m512 x = _mm512_load_ps(scores + t * LANES);
 
 		if (cap > 0)
 			x = softcapped(x, cap);
 		if (!v->all) {
-			__m512i token = _mm512_set1_epi32(t);
+			__m512i token = _mm512_set1_epi32((int)t);
 			__mmask16 seen = _mm512_cmplt_epi32_mask(token, v->end) &
 					 _mm512_cmpge_epi32_mask(token, v->begin);
 
 			x = _mm512_mask_mov_ps(_mm512_set1_ps(-INFINITY), seen, x);
 		}
-		if (cap > 0 || !v->all)
-			_mm512_store_ps(scores + t * LANES, x);
+		_mm512_store_ps(scores + t * LANES, x);
 		most[t % 2] = _mm512_max_ps(most[t % 2], x);
 	}
 	return _mm512_max_ps(most[0], most[1]);
@@ -360,7 +339,8 @@ static void begin_weights(const work *w, item *it)
 	for (size_t j = 0; j < it->n; j++) {
 		float *kept = w->max + (it->i + j) * LANES, *total = w->total + (it->i + j) * LANES;
 		__m512 before = _mm512_load_ps(kept);
-		__m512 max = finish_scores(w, it->scores + 2 * j * FLOATS, &it->view[j]);
+		__m512 max = finish_scores(w, it->scores + 4 * j * FLOATS, it->blocks * TOKENS,
+					   &it->view[j]);
 		__mmask16 larger =
 			_mm512_cmp_ps_mask(max, _mm512_add_ps(before, slack), _CMP_GT_OQ);
 
@@ -379,28 +359,43 @@ static void begin_weights(const work *w, item *it)
 		it->max[j] = _mm512_mask_mov_ps(max, _mm512_cmp_ps_mask(max, none, _CMP_EQ_OQ),
 						_mm512_setzero_ps());
 	}
-	it->pieces = it->n * (TOKENS / 2);
+	it->pieces = it->n * it->blocks * (TOKENS / PIECE);
 	it->done = it->due = 0;
 }
 
 /* Makes the next piece of weights. */
 static __attribute__((noinline)) void make_piece(item *it)
 {
-	const __m512 none = _mm512_set1_ps(-INFINITY);
-	size_t j = it->done / (TOKENS / 2), p = it->done % (TOKENS / 2);
-	const float *scores = it->scores + 2 * j * FLOATS + 2 * p * LANES;
-	__m512i *weights = (__m512i *)(it->weights + 2 * j * AMX_TILE_BYTES) + p;
-	__m512 x[2] = { _mm512_load_ps(scores), _mm512_load_ps(scores + LANES) };
-	__mmask16 seen[2] = { 0xffff, 0xffff };
+	const __m512i kept = _mm512_set1_epi32(-0x10000);
+	size_t each = it->blocks * (TOKENS / PIECE), j = it->done >= each;
+	size_t token = (it->done - j * each) * PIECE, block = 2 * j + token / TOKENS;
+	const float *scores = it->scores + 4 * j * FLOATS + token * LANES;
+	__m512i *weights =
+		(__m512i *)(it->weights + 2 * block * AMX_TILE_BYTES) + token % TOKENS / 2;
+	__m512 x[PIECE];
 
 	it->done++;
-	for (int t = 0; t < 2; t++) {
-		if (!it->view[j].all)
-			seen[t] = _mm512_cmp_ps_mask(x[t], none, _CMP_NEQ_UQ);
-		x[t] = exp2_of(seen[t], _mm512_sub_ps(x[t], it->max[j]));
+	for (int t = 0; t < PIECE; t++)
+		x[t] = _mm512_sub_ps(_mm512_load_ps(scores + t * LANES), it->max[j]);
+	if (it->fine) {
+		for (int t = 0; t < PIECE; t++)
+			x[t] = exp2_of(_mm512_cmp_ps_mask(x[t], _mm512_set1_ps(-INFINITY),
+							  _CMP_NEQ_UQ),
+				       x[t]);
+		for (int p = 0; p < PIECE / 2; p++)
+			split_pairs(x[2 * p], x[2 * p + 1], weights + p, weights + LANES + p);
+	} else {
+		__m512i bits[PIECE];
+
+		for (int t = 0; t < PIECE; t++) {
+			bits[t] = rounded(weight_of(x[t]));
+			x[t] = _mm512_castsi512_ps(_mm512_and_si512(bits[t], kept));
+		}
+		for (int p = 0; p < PIECE / 2; p++)
+			weights[p] = pairs_of(bits[2 * p], bits[2 * p + 1]);
 	}
-	it->total[j] = _mm512_add_ps(it->total[j], _mm512_add_ps(x[0], x[1]));
-	split_pairs(x[0], x[1], weights, weights + LANES);
+	x[0] = _mm512_add_ps(_mm512_add_ps(x[0], x[1]), _mm512_add_ps(x[2], x[3]));
+	it->total[j] = _mm512_add_ps(it->total[j], x[0]);
 }
 
 /* Makes the share of pieces of one of `slots` calls. */
@@ -420,11 +415,13 @@ static void end_weights(const work *w, item *it)
 
 /* --- products --- */
 
-/* Scores of both halves of the block at hand with the n row tiles of an item; weights of another
+/* Scores of both halves of block `b` of an item's span with its n row tiles; weights of another
  * item on the side. */
-AMX_INLINE void multiply_keys(const work *w, const item *it, int n, item *side)
+AMX_INLINE void multiply_block(const work *w, const item *it, size_t b, int n, item *side)
 {
-	const char *q = w->queries + it->i / 2 * w->depth * 4 * AMX_TILE_BYTES, *k = w->keys;
+	const char *q = w->queries + it->i / 2 * w->depth * 4 * AMX_TILE_BYTES;
+	const char *k = it->keys + b * keys_bytes(w);
+	float *scores = it->scores + b * 2 * FLOATS;
 
 	_tile_zero(0);
 	_tile_zero(1);
@@ -454,52 +451,88 @@ AMX_INLINE void multiply_keys(const work *w, const item *it, int n, item *side)
 			pace(side);
 		}
 	}
-	_tile_stored(0, it->scores, 64);
-	_tile_stored(1, it->scores + FLOATS, 64);
+	_tile_stored(0, scores, 64);
+	_tile_stored(1, scores + FLOATS, 64);
 	if (n > 1) {
-		_tile_stored(2, it->scores + 2 * FLOATS, 64);
-		_tile_stored(3, it->scores + 3 * FLOATS, 64);
+		_tile_stored(2, scores + 4 * FLOATS, 64);
+		_tile_stored(3, scores + 5 * FLOATS, 64);
+	}
+}
+
+AMX_INLINE void multiply_keys(const work *w, const item *it, int n, item *side)
+{
+	for (size_t b = 0; b < it->blocks; b++)
+		multiply_block(w, it, b, n, side);
+}
+
+/* How tiles of values and weights are multiplied. */
+typedef enum terms {
+	ONE,  /* the first of both */
+	TWO,  /* the first of both, the second of both */
+	SPLIT /* those of two planes: high times high, low times high, high times low */
+} terms;
+
+/* Adds elements [d, d + 16) of values that are weighted. A macro, as the numbers of tiles are
+ * constants: those of sums that follow each other should differ. */
+#define ADD_VALUES(SUM, d)                                               \
+	do {                                                             \
+		_tile_loadd(SUM, sums + (d)*FLOATS, 64);                 \
+		_tile_loadd(6, first + (d)*AMX_TILE_BYTES, 64);          \
+		_tile_dpbf16ps(SUM, 6, 4);                               \
+		pace(side);                                              \
+		if (kind != ONE) {                                       \
+			_tile_loadd(7, second + (d)*AMX_TILE_BYTES, 64); \
+			if (kind == TWO)                                 \
+				_tile_dpbf16ps(SUM, 7, 5);               \
+			else                                             \
+				_tile_dpbf16ps(SUM, 7, 4);               \
+			pace(side);                                      \
+		}                                                        \
+		if (kind == SPLIT) {                                     \
+			_tile_dpbf16ps(SUM, 6, 5);                       \
+			pace(side);                                      \
+		}                                                        \
+		_tile_stored(SUM, sums + (d)*FLOATS, 64);                \
+	} while (0)
+
+AMX_INLINE void add_values(const work *w, terms kind, float *sums, const char *first,
+			   const char *second, const char *weights, const char *more, item *side)
+{
+	_tile_loadd(4, weights, 64);
+	if (kind != ONE)
+		_tile_loadd(5, more, 64);
+	for (size_t d = 0; d < w->height; d += 4) {
+		ADD_VALUES(0, d);
+		if (d + 1 < w->height)
+			ADD_VALUES(1, d + 1);
+		if (d + 2 < w->height)
+			ADD_VALUES(2, d + 2);
+		if (d + 3 < w->height)
+			ADD_VALUES(3, d + 3);
 	}
 }
 
 /* Adds the weighted values of an item to its results; weights of another item on the side. */
-AMX_INLINE void multiply_values(const work *w, const item *it, int n, item *side)
+static void multiply_values(const work *w, const item *it, item *side)
 {
-	float *first = w->sums + it->i * w->height * FLOATS, *second = first + w->height * FLOATS;
-	const char *v = w->values;
+	size_t plane = values_bytes(w);
+	const char *v = it->values;
 
-	_tile_loadd(4, it->weights, 64);
-	_tile_loadd(5, it->weights + AMX_TILE_BYTES, 64);
-	if (n > 1) {
-		_tile_loadd(6, it->weights + 2 * AMX_TILE_BYTES, 64);
-		_tile_loadd(7, it->weights + 3 * AMX_TILE_BYTES, 64);
-	}
-	for (size_t d = 0; d < w->height; d++, v += 2 * AMX_TILE_BYTES) {
-		_tile_loadd(3, v + AMX_TILE_BYTES, 64);
-		_tile_loadd(0, first + d * FLOATS, 64);
-		_tile_dpbf16ps(0, 3, 4);
-		pace(side);
-		if (n > 1) {
-			_tile_loadd(1, second + d * FLOATS, 64);
-			_tile_dpbf16ps(1, 3, 6);
-			pace(side);
+	for (size_t j = 0; j < it->n; j++) {
+		float *sums = w->sums + (it->i + j) * w->height * FLOATS;
+		const char *own = it->weights + 4 * j * AMX_TILE_BYTES;
+		const char *next = own + 2 * AMX_TILE_BYTES;
+
+		if (it->fine) {
+			add_values(w, SPLIT, sums, v, v + plane, own, own + AMX_TILE_BYTES, side);
+			if (it->blocks > 1)
+				add_values(w, SPLIT, sums, v + 2 * plane, v + 3 * plane, next,
+					   next + AMX_TILE_BYTES, side);
+		} else if (it->blocks > 1) {
+			add_values(w, TWO, sums, v, v + 2 * plane, own, next, side);
+		} else {
+			add_values(w, ONE, sums, v, NULL, own, NULL, side);
 		}
-		_tile_loadd(2, v, 64);
-		_tile_dpbf16ps(0, 2, 4);
-		pace(side);
-		if (n > 1) {
-			_tile_dpbf16ps(1, 2, 6);
-			pace(side);
-		}
-		_tile_dpbf16ps(0, 2, 5);
-		pace(side);
-		if (n > 1) {
-			_tile_dpbf16ps(1, 2, 7);
-			pace(side);
-		}
-		_tile_stored(0, first + d * FLOATS, 64);
-		if (n > 1)
-			_tile_stored(1, second + d * FLOATS, 64);
 	}
 }
 
@@ -519,11 +552,8 @@ static void rescale(const work *w, size_t i, __m512 factor)
 static void advance(const work *w, const item *past, item *now, const item *next)
 {
 	begin_weights(w, now);
-	now->slots = 6 * next->n * w->depth + 3 * past->n * w->height;
-	if (next->n && next->first)
-		load_block_keys(w, next->index);
-	if (past->n && past->first)
-		load_block_values(w, past->index);
+	now->slots = next->n * next->blocks * w->depth * 6 +
+		     past->n * past->blocks * w->height * (past->fine ? 3 : 1);
 	for (size_t j = 0; j < past->n; j++)
 		if (past->rescaled[j])
 			rescale(w, past->i + j, past->factor[j]);
@@ -532,43 +562,71 @@ static void advance(const work *w, const item *past, item *now, const item *next
 		multiply_keys(w, next, 1, now);
 	else if (next->n == 2)
 		multiply_keys(w, next, 2, now);
-	if (past->n == 1)
-		multiply_values(w, past, 1, now);
-	else if (past->n == 2)
-		multiply_values(w, past, 2, now);
+	multiply_values(w, past, now);
 	end_weights(w, now);
 	amx_fence();
+}
+
+typedef struct pipeline {
+	item items[3];
+	size_t steps;
+} pipeline;
+
+/* Sends an item through; one with n 0 only pushes the others on. */
+static void push(const work *w, pipeline *p, const item *it)
+{
+	size_t at = p->steps++;
+	item *next = &p->items[at % 3];
+
+	*next = *it;
+	next->fine = w->a->fine;
+	next->scores = w->scores + at % 2 * 8 * FLOATS;
+	next->weights = w->weights + at % 2 * 8 * AMX_TILE_BYTES;
+	advance(w, &p->items[(at + 1) % 3], &p->items[(at + 2) % 3], next);
+}
+
+/* Row tiles i and, where there is one, i + 1 with blocks [first, end), for which the chunk has
+ * places from the even block `base` on. */
+static void push_rows(const work *w, pipeline *p, size_t i, size_t tiles, size_t base, size_t first,
+		      size_t end)
+{
+	for (size_t b = base; b < end; b += 2) {
+		int low = b < first ? TOKENS : 0, high = b + 1 < end ? SPAN : TOKENS;
+		item it = { .i = i, .n = i + 1 < tiles ? 2 : 1 };
+
+		for (size_t j = 0; j < it.n; j++) {
+			it.view[j] = view_of(w, i + j, b, low, high);
+			if (it.blocks < it.view[j].blocks)
+				it.blocks = it.view[j].blocks;
+		}
+		it.keys = w->keys + (b - base) * keys_bytes(w);
+		it.values = w->values + (b - base) * 2 * values_bytes(w);
+		if (it.blocks)
+			push(w, p, &it);
+	}
 }
 
 /* All row tiles of a batch with blocks [first, end). */
 static void run_batch(const work *w, size_t tiles, size_t first, size_t end)
 {
-	item items[3] = { { .n = 0 }, { .n = 0 }, { .n = 0 } };
-	item *past = &items[0], *now = &items[1], *next = &items[2], *free_one;
-	size_t steps = 0;
+	const item none = { .n = 0 };
+	pipeline p = { .steps = 0 };
 
-	for (size_t index = first; index < end + 2; index++) {
-		bool loaded = false, drain = index >= end;
+	for (size_t base = first & ~(size_t)1; base < end; base += 2 * CHUNK) {
+		size_t stop = end - base < 2 * CHUNK ? end : base + 2 * CHUNK;
 
-		for (size_t i = 0; i < (drain ? 1 : tiles); i += 2) {
-			next->n = drain ? 0 : i + 1 < tiles ? 2 : 1;
-			next->i = i;
-			for (size_t j = 0; j < next->n; j++)
-				next->view[j] = view_of(w, i + j, index);
-			if (next->n && !next->view[0].any && !next->view[next->n - 1].any)
-				continue;
-			next->index = index;
-			next->first = !loaded;
-			loaded = true;
-			next->scores = w->scores + steps % 2 * 4 * FLOATS;
-			next->weights = w->weights + steps % 2 * 4 * AMX_TILE_BYTES;
-			steps++;
-			advance(w, past, now, next);
-			free_one = past;
-			past = now;
-			now = next;
-			next = free_one;
+		/* A block before the first: no row sees it, but its weights of 0 are multiplied. */
+		if (base < first) {
+			memset(w->keys, 0, keys_bytes(w));
+			memset(w->values, 0, 2 * values_bytes(w));
 		}
+		for (size_t b = base < first ? first : base; b < stop; b++)
+			load_block(w, b, b - base);
+		amx_fence();
+		for (size_t i = 0; i < tiles; i += 2)
+			push_rows(w, &p, i, tiles, base, first, stop);
+		push(w, &p, &none);
+		push(w, &p, &none);
 	}
 }
 
@@ -613,13 +671,13 @@ static size_t lay_out(work *w, size_t rows, size_t dim, char *memory)
 	w->queries = (char *)at;
 	at += tiles * w->depth * 2 * AMX_TILE_BYTES;
 	w->keys = (char *)at;
-	at += w->depth * 4 * AMX_TILE_BYTES;
+	at += 2 * CHUNK * keys_bytes(w);
 	w->values = (char *)at;
-	at += w->depth * 4 * AMX_TILE_BYTES;
+	at += 2 * CHUNK * 2 * values_bytes(w);
 	w->scores = (float *)at;
-	at += 2 * 4 * AMX_TILE_BYTES;
+	at += 2 * 8 * AMX_TILE_BYTES;
 	w->weights = (char *)at;
-	at += 2 * 4 * AMX_TILE_BYTES;
+	at += 2 * 8 * AMX_TILE_BYTES;
 	w->sums = (float *)at;
 	at += tiles * w->height * AMX_TILE_BYTES;
 	w->query = (const float **)at;
