@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 
+extern const cli_command cli_cmd_study_compare;
 extern const cli_command cli_cmd_study_export;
 extern const cli_command cli_cmd_study_import;
 extern const cli_command cli_cmd_study_run;

@@ -50,26 +50,38 @@ static bool goes_on(const search *s)
 	return s->counts && s->best_tokens != s->target;
 }
 
-/* More characters have more tokens, nearly always. */
-static elm_status bisect(search *s, elm_error *error)
+/* More characters have more tokens, nearly always, and nearly evenly: where the line between the
+ * ends meets the target is tried first, and the middle when that has not shrunk them by half. */
+static elm_status close_in(search *s, elm_error *error)
 {
-	size_t low = 0, high = 4 * (size_t)s->target;
-	uint32_t tokens = 0;
-	elm_status status = try_length(s, high, &tokens, error);
+	size_t low = 1, high = 4 * (size_t)s->target;
+	uint32_t below = 0, above = 0, tokens;
+	bool halve = false;
+	elm_status status = try_length(s, low, &below, error);
 
-	while (status == ELM_OK && goes_on(s) && tokens < s->target && high < LONGEST) {
-		low = high;
-		high *= 2;
-		status = try_length(s, high, &tokens, error);
+	while (status == ELM_OK && goes_on(s) && above < s->target && high < LONGEST) {
+		status = try_length(s, high, &above, error);
+		if (above < s->target) {
+			low = high;
+			below = above;
+			high *= 2;
+		}
 	}
-	while (status == ELM_OK && goes_on(s) && high - low > 1) {
-		size_t middle = low + (high - low) / 2;
+	while (status == ELM_OK && goes_on(s) && high - low > 1 && below < s->target) {
+		size_t width = high - low, step = width / 2;
 
-		status = try_length(s, middle, &tokens, error);
-		if (tokens < s->target)
-			low = middle;
-		else
-			high = middle;
+		if (!halve && above > below)
+			step = width * (s->target - below) / (above - below);
+		step = step < 1 ? 1 : step >= width ? width - 1 : step;
+		status = try_length(s, low + step, &tokens, error);
+		if (tokens < s->target) {
+			low += step;
+			below = tokens;
+		} else {
+			high = low + step;
+			above = tokens;
+		}
+		halve = high - low > width / 2;
 	}
 	return status;
 }
@@ -99,7 +111,7 @@ elm_status elm__fit_query(elm__subject *subject, elm__category category, const c
 		     .form = form,
 		     .target = target,
 		     .counts = subject->kind->counts };
-	elm_status status = bisect(&s, error);
+	elm_status status = close_in(&s, error);
 
 	if (status == ELM_OK)
 		status = look_around(&s, error);

@@ -160,7 +160,8 @@ enum {
 	TEXT(T, text, "the answer")                                                                \
 	INT(T, process_cpu_ns, "processor time of the engine's process during the trial")          \
 	INT(T, peak_rss_bytes,                                                                     \
-	    "most memory that was resident in it: VmHWM, reset before the trial")                  \
+	    "most memory that was resident in it: VmHWM, reset before the trial; of a server the " \
+	    "most that was sampled")                                                               \
 	REAL(T, energy_j, "joules: integral of power over wall_ns; NULL: unmeasured")              \
 	REAL(T, idle_j, "joules that the idle device takes in the same time")                      \
 	TEXT(T, energy_scope, "what the power includes: board, rails, processor, sensors")         \
@@ -198,13 +199,13 @@ enum {
 	    "what the sensor seems to need for a new value: a tenth of its times from one change " \
 	    "to the next were shorter; NULL: it changed less than four times")
 
-#define ELM__EVENT_COLUMNS(T, INT, REAL, TEXT)                               \
-	INT(T, id, "key")                                                    \
-	INT(T, session_id, "session")                                        \
-	INT(T, trial_id, "trial during which it was seen; NULL: none")       \
-	INT(T, at_ns, "study time")                                          \
-	TEXT(T, kind, "throttled, temperature, clock, resumed or warning")   \
-	REAL(T, value, "degrees Celsius, Hz, ...; NULL where there is none") \
+#define ELM__EVENT_COLUMNS(T, INT, REAL, TEXT)                                  \
+	INT(T, id, "key")                                                       \
+	INT(T, session_id, "session")                                           \
+	INT(T, trial_id, "trial during which it was seen; NULL: none")          \
+	INT(T, at_ns, "study time")                                             \
+	TEXT(T, kind, "throttled, resumed or warning")                          \
+	REAL(T, value, "a number that belongs to it; NULL where there is none") \
 	TEXT(T, text, "a sentence")
 
 /* What the recorder itself has cost. */

@@ -97,11 +97,11 @@ static elm__interval around(double value, double error, size_t n)
 	return (elm__interval){ n, value, value - half, value + half };
 }
 
-bool elm__fit_line(const double *x, const double *y, size_t count, elm__line *line)
+bool elm__regress(const double *x, const double *y, size_t count, elm__regression *line)
 {
 	double n = (double)count, mx = 0, my = 0, xx = 0, xy = 0, yy = 0, rest = 0, spread;
 
-	*line = (elm__line){ 0, NAN, NAN, NAN, nothing, nothing };
+	*line = (elm__regression){ 0, NAN, NAN, NAN, nothing, nothing };
 	for (size_t i = 0; i < count; i++) {
 		mx += x[i] / n;
 		my += y[i] / n;

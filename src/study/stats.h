@@ -29,16 +29,16 @@ elm__interval elm__mean_interval(const double *values, size_t count);
 ELM_NODISCARD elm_status elm__median_interval(const double *values, size_t count, uint64_t seed,
 					      elm__interval *out, elm_error *error);
 
-/* y = intercept + slope * x, by least squares. */
-typedef struct elm__line {
+/* A line: y = intercept + slope * x, by least squares. */
+typedef struct elm__regression {
 	size_t n;
 	double intercept, slope;
 	double r2; /* share of the variance of y that the line explains; 1 where y does not vary */
 	elm__interval intercept_interval, slope_interval; /* NaN limits where n is below 3 */
-} elm__line;
+} elm__regression;
 
 /* False, and all of *line NaN, where there are fewer than two different x. */
-bool elm__fit_line(const double *x, const double *y, size_t count, elm__line *line);
+bool elm__regress(const double *x, const double *y, size_t count, elm__regression *line);
 
 /*
  * Two measurements of the same things, pair by pair: the median of b / a. Pairs in which one is

@@ -57,6 +57,7 @@ typedef struct elm__subject_kind {
 			      elm_error *error);
 	elm_status (*ask)(elm__subject *subject, const elm__ask *ask, elm__answers *answers,
 			  elm_error *error);
+	/* The tokens of a prompt; UINT32_MAX where they do not fit in the context. */
 	elm_status (*count)(elm__subject *subject, const elm__prompt *prompt, uint32_t *tokens,
 			    elm_error *error);
 	void (*free)(elm__subject *subject);

@@ -345,12 +345,18 @@ static elm_status server_count(elm__subject *subject, const elm__prompt *prompt,
 {
 	elm__ask ask = { .prompt = *prompt, .max_tokens = 1, .streams = 1 };
 	elm__answers answers;
+	const elm__study_trial *row;
 	elm_status status = server_ask(subject, &ask, &answers, error);
 
-	*tokens = 0;
-	if (status == ELM_OK && answers.items[0].row.prompt_tokens > 0)
-		*tokens = (uint32_t)answers.items[0].row.prompt_tokens;
-	else if (status == ELM_OK)
+	*tokens = UINT32_MAX; /* more than fit in the context */
+	if (status) {
+		elm__answers_release(&answers);
+		return status;
+	}
+	row = &answers.items[0].row;
+	if (row->prompt_tokens > 0)
+		*tokens = (uint32_t)row->prompt_tokens;
+	else if (strcmp(row->status, "rejected"))
 		status = elm_error_set(error, ELM_ERR_UNSUPPORTED,
 				       "the server does not say how many tokens a prompt has "
 				       "(usage), which the experiments with equal lengths need; "

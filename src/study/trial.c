@@ -165,7 +165,9 @@ static elm_status put_recording(runner *r, elm__answers *answers, uint64_t from,
 	if (r->watch.lost && status == ELM_OK)
 		status = add_event(r, first->id, "warning", NAN,
 				   "the trial was longer than the recorder's memory", error);
-	r->watch.lost = false;
+	if (r->watch.throttled && status == ELM_OK)
+		status = add_event(r, first->id, "throttled", NAN,
+				   "the device was slowed down during the trial", error);
 	return status;
 }
 

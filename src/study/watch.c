@@ -182,7 +182,7 @@ static elm_status copy_rows(elm__watch *w, recorded *out, elm_error *error)
 		return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory for %zu samples",
 				     room);
 	out->count = elm__recorder_copy(w->recorder, &from, room, out->at_ns, out->values);
-	w->lost |= from != w->next_row;
+	w->lost = from != w->next_row;
 	w->next_row = rows;
 	return ELM_OK;
 }
@@ -280,6 +280,40 @@ static elm_status fill_energy(elm__watch *w, const recorded *all, elm__study_tri
 	return status;
 }
 
+/* --- what a server does not tell of itself --- */
+
+static double value_of(const elm__watch *w, const recorded *all, size_t row, const char *name)
+{
+	size_t column = elm__recorder_find(w->recorder, name);
+
+	return column < w->columns ? all->values[row * w->columns + column] : NAN;
+}
+
+static void fill_process(const elm__watch *w, const recorded *all, size_t first, size_t end,
+			 elm__study_trial *trial)
+{
+	double most = NAN, seconds;
+
+	for (size_t r = first; r < end; r++)
+		most = fmax(most, value_of(w, all, r, "process_rss"));
+	if (trial->peak_rss_bytes == ELM__STUDY_NONE && !isnan(most))
+		trial->peak_rss_bytes = (int64_t)most;
+	if (trial->process_cpu_ns != ELM__STUDY_NONE || first == end)
+		return;
+	seconds =
+		value_of(w, all, end - 1, "process_time") - value_of(w, all, first, "process_time");
+	if (!isnan(seconds))
+		trial->process_cpu_ns = (int64_t)(seconds * 1e9);
+}
+
+static bool was_throttled(const elm__watch *w, const recorded *all, size_t first, size_t end)
+{
+	for (size_t r = first; r < end; r++)
+		if (value_of(w, all, r, "throttled") > 0)
+			return true;
+	return false;
+}
+
 elm_status elm__watch_keep(elm__watch *w, elm__study_trial *trial, uint64_t from, uint64_t to,
 			   elm_error *error)
 {
@@ -290,6 +324,9 @@ elm_status elm__watch_keep(elm__watch *w, elm__study_trial *trial, uint64_t from
 	if (status == ELM_OK)
 		status = put_metrics(w, error);
 	narrow(&all, from, to, &first, &end);
+	w->throttled = was_throttled(w, &all, first, end);
+	if (w->pid)
+		fill_process(w, &all, first, end, trial);
 	if (status == ELM_OK)
 		status = fill_energy(w, &all, trial, from, to, error);
 	if (status == ELM_OK)

@@ -21,7 +21,8 @@ typedef struct elm__watch {
 	uint64_t next_row;	      /* of the recorder, not looked at yet */
 	uint64_t started_ns;	      /* the thread, last */
 	elm__study_overhead overhead; /* the span of all, the rest of recorders that are closed */
-	bool lost;		      /* rows, since this was last asked */
+	bool lost;		      /* rows, in the trial that was kept last */
+	bool throttled;		      /* the device, in that trial */
 } elm__watch;
 
 void elm__watch_init(elm__watch *watch, elm__store *store, const char *sysroot, uint64_t zero_ns);
@@ -35,7 +36,8 @@ void elm__watch_stop(elm__watch *watch);
 
 /*
  * Stores what was recorded since the last call: the rows from before `from` until after `to`
- * (CLOCK_MONOTONIC) as samples of a trial, whose energy is filled in. Inside a transaction.
+ * (CLOCK_MONOTONIC) as samples of a trial, whose energy is filled in, and what its subject did not
+ * tell of memory and processor time. Inside a transaction.
  */
 ELM_NODISCARD elm_status elm__watch_keep(elm__watch *watch, elm__study_trial *trial, uint64_t from,
 					 uint64_t to, elm_error *error);

@@ -211,6 +211,38 @@ class Run(Study):
                    "--ctx", "1024")
 
 
+    def test_compared_with_itself(self):
+        same = json.loads(edgelm("study", "compare", self.folder / "all", self.folder / "all", "--json").stdout)
+        self.assertEqual((same["only_a"], same["only_b"]), (0, 0))
+        experiments = {g["experiment"] for g in same["groups"]}
+        self.assertEqual(experiments, {"workload", "median", "output-length", "prompt-length", "equal-prompt", "cold", "probe"})
+        for group in same["groups"]:
+            self.assertEqual(group["same_length"], group["pairs"])
+            self.assertEqual((group["ttft"]["ratio"], group["total"]["n"]), (1, group["pairs"]))
+        table = edgelm("study", "compare", self.folder / "all", self.folder / "all").stdout
+        self.assertRegex(table, r"output-length +conversational +TTFT ms +5 .* 1\.000  too few pairs")
+
+    def test_compared_with_a_slower_one(self):
+        """A copy in which everything took twice as long."""
+        slow = self.folder / "slow"
+        slow.mkdir(exist_ok=True)
+        (slow / "study.db").write_bytes((self.folder / "all/study.db").read_bytes())
+        with sqlite3.connect(slow / "study.db") as database:
+            database.execute("UPDATE trial SET ttft_ns = 2 * ttft_ns, total_ns = 2 * total_ns")
+            database.execute("UPDATE trial SET warmup = 1 WHERE variant = 'n=400'")
+        database.close()
+        result = edgelm("study", "compare", self.folder / "all", slow, "--json")
+        compared = json.loads(result.stdout)
+        self.assertEqual((compared["only_a"], compared["only_b"]), (1, 0))
+        for group in compared["groups"]:
+            for metric in ("ttft", "total"):
+                self.assertAlmostEqual(group[metric]["ratio"], 2)
+        with sqlite3.connect(slow / "study.db") as database:
+            database.execute("UPDATE query SET text = 'other' WHERE idx = 7")
+        database.close()
+        self.fails(1, "asked different queries", "compare", self.folder / "all", slow)
+
+
 class Ways(Study):
     """Other ways of running a study, each with as few trials as show it."""
 
@@ -323,6 +355,47 @@ class Ways(Study):
         self.assertRegex(out, r"\d+ of 2005 trials are done")
         self.assertEqual(self.rows("stopped", "SELECT outcome FROM session"), [{"outcome": "interrupted"}])
         self.assertFalse((self.folder / "stopped/study.db-wal").exists())
+
+    def test_a_server(self):
+        if edgelm("serve", "--help").returncode != 0 or "without" in edgelm("serve", self.model, "--port", "-1").stderr:
+            self.skipTest("the program has no server")
+        log = open(self.folder / "serve.log", "w+")
+        server = subprocess.Popen([EDGELM, "serve", str(self.model), "--port", "0", "--threads", "1"], stdout=log, stderr=log)
+        self.addCleanup(log.close)
+        self.addCleanup(server.wait)
+        self.addCleanup(server.kill)
+        url = None
+        for _ in range(200):
+            time.sleep(0.05)
+            found = re.search(r"http://127\.0\.0\.1:(\d+)", (self.folder / "serve.log").read_text())
+            if found:
+                url = found[0]
+                break
+        self.assertIsNotNone(url, (self.folder / "serve.log").read_text())
+        result = edgelm("study", "run", "--url", url, "--pid", server.pid, "--out", self.folder / "served", "--queries",
+                        self.queries(complex=["x" * 900, "one", "two"]), "--repeats", "1", "--idle", "0.1", "--json")
+        if "without libcurl" in result.stderr:
+            self.skipTest("the program has no HTTP client")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        summary = json.loads(result.stdout)
+        self.assertEqual((summary["failed"], summary["warnings"], summary["rejected"]), (0, 0, 1))
+        self.assertEqual(summary["planned"], summary["done"])
+        config, = self.rows("served", "SELECT * FROM config")
+        self.assertEqual((config["engine"], config["url"], config["context"]), ("server", url, 600))
+        self.assertEqual(self.rows("served", "SELECT state FROM experiment WHERE kind = 'cold'"), [{"state": "skipped"}])
+        for row in self.rows("served", "SELECT * FROM trial WHERE status = 'ok' AND max_tokens > 0"):
+            self.assertTrue(0 < row["ttft_ns"] <= row["total_ns"] <= row["wall_ns"], row)
+            self.assertLess(0, row["prompt_tokens"])
+            self.assertEqual(row["reused_tokens"], 0)
+            if row["recorded"]:
+                self.assertLess(1 << 20, row["peak_rss_bytes"])
+        for row in self.trials("served", "output-length"):
+            if not row["warmup"]:
+                self.assertEqual(f"n={row['output_tokens']}", row["variant"])
+        for row in self.trials("served", "prompt-length"):
+            self.assertLess(abs(row["prompt_tokens"] - row["prompt_target"]), 5)
+        server.kill()
+        self.fails(1, "cannot connect", "run", "--url", url, "--out", self.folder / "gone", "--experiments", "median")
 
     def test_usage(self):
         out = self.folder / "wrong"

@@ -88,20 +88,20 @@ static void a_line_is_found_again(void **state)
 {
 	double x[40], y[40];
 	elm__random random;
-	elm__line line;
+	elm__regression line;
 
 	elm__random_seed(&random, 3);
 	for (int i = 0; i < 40; i++) {
 		x[i] = i;
 		y[i] = 2488 + 44.3 * i;
 	}
-	assert_true(elm__fit_line(x, y, 40, &line));
+	assert_true(elm__regress(x, y, 40, &line));
 	close_to(line.intercept, 2488, 1e-8);
 	close_to(line.slope, 44.3, 1e-9);
 	close_to(line.r2, 1, 1e-12);
 	for (int i = 0; i < 40; i++)
 		y[i] += 100 * (elm__random_unit(&random) - 0.5);
-	assert_true(elm__fit_line(x, y, 40, &line));
+	assert_true(elm__regress(x, y, 40, &line));
 	assert_true(line.r2 > 0.99 && line.r2 < 1);
 	assert_true(line.slope_interval.low < 44.3 && 44.3 < line.slope_interval.high);
 	assert_true(line.intercept_interval.low < 2488 && 2488 < line.intercept_interval.high);
@@ -112,26 +112,26 @@ static void a_line_is_found_again(void **state)
 static void a_line_has_its_r2_and_its_intervals(void **state)
 {
 	const double x[] = { 1, 2, 3 }, y[] = { 2, 2, 4 };
-	elm__line line;
+	elm__regression line;
 
-	assert_true(elm__fit_line(x, y, 3, &line));
+	assert_true(elm__regress(x, y, 3, &line));
 	close_to(line.slope, 1, 1e-12);
 	close_to(line.intercept, 2.0 / 3, 1e-12);
 	close_to(line.r2, 0.75, 1e-12);
 	close_to(line.slope_interval.high, 1 + 12.7062 * sqrt(2.0 / 3) / sqrt(2), 1e-6);
-	assert_true(elm__fit_line(x, y, 2, &line));
+	assert_true(elm__regress(x, y, 2, &line));
 	assert_true(isnan(line.slope_interval.low));
 }
 
 static void what_is_no_line_is_refused(void **state)
 {
 	const double x[] = { 5, 5, 5 }, y[] = { 1, 2, 3 };
-	elm__line line;
+	elm__regression line;
 
-	assert_false(elm__fit_line(x, y, 3, &line));
+	assert_false(elm__regress(x, y, 3, &line));
 	assert_true(isnan(line.slope) && isnan(line.r2));
-	assert_false(elm__fit_line(y, x, 1, &line));
-	assert_true(elm__fit_line(y, x, 3, &line)); /* flat is a line */
+	assert_false(elm__regress(y, x, 1, &line));
+	assert_true(elm__regress(y, x, 3, &line)); /* flat is a line */
 	close_to(line.slope, 0, 1e-12);
 	close_to(line.r2, 1, 0);
 }
