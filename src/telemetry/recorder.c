@@ -13,7 +13,7 @@
 #include "base/stats.h"
 
 /* Of one core, for all groups together. */
-static const double cpu_share = 0.007;
+static const double cpu_share = 0.006;
 /* Of the time, for waiting for one group's sensors. */
 static const double wait_share = 0.25;
 

@@ -22,7 +22,7 @@
  * full the oldest rows go. Rows are taken at absolute times: one that comes late does not shift
  * those after it, and one that is missed is counted and not made up.
  *
- * What it costs is bounded. Files stay open. All groups of readings together have 0.7 percent of
+ * What it costs is bounded. Files stay open. All groups of readings together have 0.6 percent of
  * one core; those that want more than a fair share of it are read less often, as is one whose
  * sensor makes us wait for more than a quarter of the time. Between two reads of a group its values
  * are repeated. How often that is, and how often a value changes of itself, is told with each

@@ -42,6 +42,14 @@ export class Device {
 			write(this.root, `${chip}in${i + 1}_input`, "5000\n");
 		});
 		this.draw(8.2);
+		for (let n = 0; n < 4; n++)
+			write(this.root, `sys/devices/system/cpu/cpu${n}/cpufreq/scaling_cur_freq`, `${1428 + n}000\n`);
+		const gpu = "sys/class/devfreq/57000000.gpu/";
+		write(this.root, gpu + "device/of_node/name", "gpu");
+		write(this.root, gpu + "device/load", "273\n");
+		write(this.root, gpu + "cur_freq", "614400000\n");
+		write(this.root, "sys/class/thermal/cooling_device0/type", "thermal-cpufreq-0\n");
+		write(this.root, "sys/class/thermal/cooling_device0/cur_state", "2\n");
 	}
 
 	// Time passes, in hundredths of a second, in which the cores are so busy, in percent.

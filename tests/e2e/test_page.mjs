@@ -333,6 +333,8 @@ test("the values of the dashboard move", async () => {
 	assert.match(await text(page, "#tile-temperature .detail"), /CPU-therm 41.5 °C/);
 	await until("power", async () => (await shown(page, "power")) === "8.2 W");
 	assert.match(await text(page, "#tile-power .detail"), /of the whole board/);
+	assert.match(await text(page, "#tile-temperature .detail"), /slowed down: thermal-cpufreq-0/);
+	assert.match(await text(page, "#tile-processor .detail"), /1428 MHz to 1431 MHz.*GPU gpu: 27.3 %, 614 MHz/s);
 	device.heat(63.2);
 	await until("more heat", async () => (await shown(page, "temperature")) === "63.2 °C");
 	for (const busy of [80, 15]) {

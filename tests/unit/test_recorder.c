@@ -216,21 +216,21 @@ static void shares_are_of_a_tenth_of_a_second(void **state)
 	finish();
 }
 
-/* Two groups that want the same may have 0.35 percent of a core each. */
+/* Two groups that want the same may have 0.3 percent of a core each. */
 static void dear_reads_are_made_rarely(void **state)
 {
 	elm__recorder_state rss;
 
 	begin("dear");
 	put_rss(1);
-	cpu_step = 140000; /* 0.14 ms */
+	cpu_step = 120000; /* 0.12 ms */
 	create(ELM__READ_PROCESS | ELM__READ_MEMORY, 10 * MS, 64);
 	for (int i = 0; i < 400; i++) {
 		now += 10 * MS;
 		elm__recorder_step(recorder);
 	}
 	elm__recorder_state_of(recorder, column("process_rss"), &rss);
-	/* Of 0.14 ms in 4 s: 0.35 %; the other group has no share before its first read. */
+	/* Of 0.12 ms in 4 s: 0.3 %; the other group has no share before its first read. */
 	assert_int_equal(rss.reads, 101);
 	finish();
 }
@@ -243,13 +243,13 @@ static void cheap_reads_leave_their_share(void **state)
 	begin("shares-left");
 	put_rss(1);
 	create(ELM__READ_PROCESS | ELM__READ_PRESSURE, 10 * MS, 64);
-	cpu_step = 70000; /* 0.007 % of the second between two looks at pressure */
+	cpu_step = 60000; /* 0.006 % of the second between two looks at pressure */
 	for (int i = 0; i < 2000; i++) {
 		now += 10 * MS;
 		elm__recorder_step(recorder);
 	}
 	elm__recorder_state_of(recorder, column("process_rss"), &rss);
-	/* 70 us in 0.693 % of the time: every 10.1 ms. */
+	/* 60 us in 0.594 % of the time: every 10.1 ms. */
 	assert_in_range(rss.reads, 1970, 1990);
 	finish();
 }

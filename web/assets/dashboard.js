@@ -33,7 +33,8 @@ const tiles = [
 	{ title: "Processor", curves: [["cpu", "Device", "--second"], ["processCpu", "edgelm", "--accent"]],
 	  format: percent, floor: 100, why: (s) => reason(s.device.cpu),
 	  detail: (s) => [`${s.device.cores.length} ${s.device.cores.length === 1 ? "core" : "cores"}: ` +
-		s.device.cores.slice(0, 16).map((core) => ("value" in core ? Math.round(core.value) : "–")).join(" · ") + " %"] },
+		s.device.cores.slice(0, 16).map((core) => ("value" in core ? Math.round(core.value) : "–")).join(" · ") + " %",
+		...clocks(s.device), ...gpus(s.device)] },
 	{ title: "Memory", curves: [["memory", "Device", "--second"], ["rss", "edgelm", "--accent"]],
 	  format: bytes, floor: 1 << 20, steps: Array.from({ length: 30 }, (_, i) => 2 ** (i + 14)), why: (s) => reason(s.device.memory.total) || reason(s.device.memory.available),
 	  detail: (s) => [`${told(s.device.memory.available, bytes)} of ${told(s.device.memory.total, bytes)} available`,
@@ -41,17 +42,41 @@ const tiles = [
 			  `${told(s.device.process.file, bytes)} of files`] },
 	{ title: "Temperature", curves: [["temperature", "Hottest", "--warm"]], format: (v) => `${digits(v)} °C`, floor: 50,
 	  why: (s) => reason(s.device.temperature),
-	  detail: (s) => [s.device.temperatures.length > 1 && s.device.hottest && `hottest: ${s.device.hottest}`, ...named(s.device.temperatures, "°C")] },
+	  detail: (s) => [s.device.temperatures.length > 1 && s.device.hottest && `hottest: ${s.device.hottest}`, ...named(s.device.temperatures, "°C"), ...throttling(s.device)] },
 	{ title: "Power", curves: [["power", "Power", "--warm"]], format: (v) => `${digits(v)} W`, floor: 1,
 	  why: (s) => reason(s.device.power),
-	  detail: (s) => [scopes[s.device.power_scope], ...named(s.device.rails, "W")] },
+	  detail: (s) => [scopes[s.device.power_scope], ...named(s.device.rails, "W"), ...battery(s.device)] },
 ];
 
 const scopes = { "": "", board: "of the whole board", rails: "sum of the rails that are measured",
 		 processor: "of the processor and memory, not the whole device",
-		 sensors: "sum of the power sensors" };
+		 sensors: "sum of the power sensors", battery: "of the whole device, from its battery" };
 
 const told = (reading, format) => ("value" in reading ? format(reading.value) : "unmeasured");
+
+const megahertz = (value) => `${Math.round(value / 1e6)} MHz`;
+
+function clocks({ clocks }) {
+	const all = clocks.filter((clock) => "value" in clock.now).map((clock) => clock.now.value);
+	const low = Math.min(...all), high = Math.max(...all);
+	if (!all.length)
+		return [];
+	return [low === high ? megahertz(high) : `${megahertz(low)} to ${megahertz(high)}`];
+}
+
+function gpus({ gpus }) {
+	return gpus.map((gpu) => [`GPU ${gpu.name}: ${told(gpu.load, percent)}`,
+		"value" in gpu.now && megahertz(gpu.now.value),
+		"value" in gpu.memory_used && bytes(gpu.memory_used.value)].filter(Boolean).join(", "));
+}
+
+function throttling({ throttled, throttle_causes: causes }) {
+	return throttled.value ? [`slowed down: ${causes}`] : [];
+}
+
+function battery({ battery }) {
+	return "value" in battery.level ? [`battery: ${percent(battery.level.value)}, ${battery.state.toLowerCase()}`] : [];
+}
 
 function named(list, unit) {
 	const all = list.map((one) => `${one.name} ${"value" in one ? `${digits(one.value)} ${unit}` : "unmeasured"}`);
