@@ -1,0 +1,280 @@
+#include "compress/budget.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sparsities that are tried, in tenths; recipes without pruning that are measured. */
+enum { MOST_TENTHS = 5, PLAIN_TRIALS = 2 };
+
+/* Below this many bits per weight pruning may lose less than rounding does. */
+#define FEW_BITS 4.0
+
+/* Types that only old programs need, and others beat at their size. */
+static bool is_dated(const elm__mix *mix)
+{
+	static const char *const names[] = { "Q4_0", "Q4_1", "Q5_0", "Q5_1", "BF16", "F32" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(mix->name, names[i]))
+			return true;
+	return false;
+}
+
+static uint64_t total(const elm__mix_size *size)
+{
+	return size->fixed + size->layers;
+}
+
+/* The largest first; of equal ones as in the list of mixes, which lies in one array. */
+static int by_size(const void *a, const void *b)
+{
+	const elm__mix_size *x = a, *y = b;
+
+	if (total(x) != total(y))
+		return total(x) > total(y) ? -1 : 1;
+	return x->mix == y->mix ? 0 : x->mix < y->mix ? -1 : 1;
+}
+
+static elm_status add_mix(elm__budget *budget, const elm_gguf *gguf, const elm__hparams *hp,
+			  const elm__mix *mix, elm_error *error)
+{
+	elm__mix_size size = { .mix = mix };
+	elm__quant_plan plan;
+	elm_status status = elm__quant_plan_make(&plan, gguf, hp, mix, NULL, 0, true, error);
+
+	if (status)
+		return status;
+	for (size_t i = 0; i < plan.count; i++)
+		*(plan.items[i].layer ? &size.layers : &size.fixed) += plan.items[i].bytes;
+	if (plan.bytes < plan.old_bytes)
+		budget->mixes[budget->n_mixes++] = size;
+	budget->metadata = elm_gguf_file_bytes(gguf) > plan.old_bytes ?
+				   elm_gguf_file_bytes(gguf) - plan.old_bytes :
+				   0;
+	elm__quant_plan_release(&plan);
+	return ELM_OK;
+}
+
+elm_status elm__budget_init(elm__budget *budget, const elm__budget_goal *goal, const elm_gguf *gguf,
+			    const elm__hparams *hp, uint64_t working, elm_error *error)
+{
+	size_t kept = 0;
+
+	memset(budget, 0, sizeof(*budget));
+	budget->goal = *goal;
+	budget->working = working;
+	for (size_t i = 0; elm__mix_at(i) && budget->n_mixes < ELM__BUDGET_MIXES; i++) {
+		elm_status status = ELM_OK;
+
+		if (!is_dated(elm__mix_at(i)))
+			status = add_mix(budget, gguf, hp, elm__mix_at(i), error);
+		if (status)
+			return status;
+	}
+	qsort(budget->mixes, budget->n_mixes, sizeof(budget->mixes[0]), by_size);
+	for (size_t i = 0; i < budget->n_mixes; i++)
+		if (!i || total(&budget->mixes[i]) != total(&budget->mixes[kept - 1]))
+			budget->mixes[kept++] = budget->mixes[i];
+	budget->n_mixes = kept;
+	return ELM_OK;
+}
+
+/* --- sizes --- */
+
+static uint64_t predict(const elm__budget *budget, const elm__mix_size *size, double sparsity)
+{
+	return budget->metadata + size->fixed +
+	       (uint64_t)ceil((double)size->layers * (1 - sparsity));
+}
+
+uint64_t elm__budget_file_bytes(const elm__budget *budget, const elm__recipe *recipe)
+{
+	for (size_t i = 0; i < budget->n_mixes; i++)
+		if (budget->mixes[i].mix == recipe->mix)
+			return predict(budget, &budget->mixes[i], recipe->sparsity);
+	return 0;
+}
+
+uint64_t elm__budget_memory(const elm__budget *budget, uint64_t file_bytes)
+{
+	uint64_t weights = file_bytes > budget->metadata ? file_bytes - budget->metadata : 0;
+
+	return weights + budget->working;
+}
+
+static bool fits(const elm__budget *budget, uint64_t file_bytes)
+{
+	const elm__budget_goal *goal = &budget->goal;
+
+	return (!goal->file_bytes || file_bytes <= goal->file_bytes) &&
+	       (!goal->memory_bytes ||
+		elm__budget_memory(budget, file_bytes) <= goal->memory_bytes);
+}
+
+/* The place of the largest mix that fits; n_mixes when none does. */
+static size_t largest(const elm__budget *budget, double sparsity)
+{
+	size_t i = 0;
+
+	while (i < budget->n_mixes && !fits(budget, predict(budget, &budget->mixes[i], sparsity)))
+		i++;
+	return i;
+}
+
+uint64_t elm__budget_smallest(const elm__budget *budget)
+{
+	double sparsity = budget->goal.prune ? MOST_TENTHS / 10.0 : 0;
+
+	return budget->n_mixes ? predict(budget, &budget->mixes[budget->n_mixes - 1], sparsity) : 0;
+}
+
+/* --- trials --- */
+
+static const elm__trial *find(const elm__budget *budget, const elm__recipe *recipe)
+{
+	for (size_t i = 0; i < budget->n_trials; i++) {
+		const elm__recipe *r = &budget->trials[i].recipe;
+
+		if (r->mix == recipe->mix && r->distilled == recipe->distilled &&
+		    fabs(r->sparsity - recipe->sparsity) < 0.01)
+			return &budget->trials[i];
+	}
+	return NULL;
+}
+
+void elm__budget_add(elm__budget *budget, const elm__trial *trial)
+{
+	elm__trial *to = &budget->trials[budget->n_trials++];
+
+	*to = *trial;
+	to->fits = fits(budget, trial->file_bytes);
+}
+
+/* The best that fits of those that `wanted` says yes to. */
+static const elm__trial *best_of(const elm__budget *budget, bool (*wanted)(const elm__trial *))
+{
+	const elm__trial *best = NULL;
+
+	for (size_t i = 0; i < budget->n_trials; i++) {
+		const elm__trial *t = &budget->trials[i];
+
+		if (t->fits && isfinite(t->divergence) && (!wanted || wanted(t)) &&
+		    (!best || t->divergence < best->divergence))
+			best = t;
+	}
+	return best;
+}
+
+const elm__trial *elm__budget_best(const elm__budget *budget)
+{
+	return best_of(budget, NULL);
+}
+
+bool elm__budget_met(const elm__budget *budget)
+{
+	const elm__trial *best = elm__budget_best(budget);
+	double most = budget->goal.max_divergence;
+
+	return best && (!(most > 0) || best->divergence <= most);
+}
+
+static bool only_pruned(const elm__trial *t)
+{
+	return t->recipe.sparsity > 0 && !t->recipe.distilled;
+}
+
+/* --- what to try --- */
+
+static bool next_plain(const elm__budget *budget, elm__recipe *next)
+{
+	size_t first = largest(budget, 0);
+
+	for (size_t i = first; i < budget->n_mixes && i < first + PLAIN_TRIALS; i++) {
+		*next = (elm__recipe){ .mix = budget->mixes[i].mix };
+		if (!find(budget, next))
+			return true;
+	}
+	return false;
+}
+
+/* Whether a file of this mix has few bits for each weight. */
+static bool is_coarse(const elm__mix *mix)
+{
+	const elm_type_info *info = elm_type_get(mix->type);
+
+	return 8.0 * info->block_bytes / info->block_elements < FEW_BITS;
+}
+
+/* More and more of the model goes, as long as that buys a larger mix and the last step helped. */
+static bool next_pruned(const elm__budget *budget, elm__recipe *next)
+{
+	double last = INFINITY;
+	size_t mix = largest(budget, 0);
+
+	for (int tenths = 1; tenths <= MOST_TENTHS; tenths++) {
+		elm__recipe recipe = { .sparsity = tenths / 10.0 };
+		size_t larger = largest(budget, recipe.sparsity);
+		const elm__trial *trial;
+
+		if (larger >= mix)
+			continue;
+		recipe.mix = budget->mixes[larger].mix;
+		trial = find(budget, &recipe);
+		if (!trial) {
+			*next = recipe;
+			return true;
+		}
+		if (!trial->fits)
+			continue; /* larger than expected: the same with less of the model */
+		if (trial->divergence >= last)
+			return false;
+		last = trial->divergence;
+		mix = larger;
+	}
+	return false;
+}
+
+static bool next_distilled(const elm__budget *budget, elm__recipe *next)
+{
+	const elm__trial *from = best_of(budget, only_pruned);
+
+	if (!from)
+		return false;
+	*next = from->recipe;
+	next->distilled = true;
+	return !find(budget, next);
+}
+
+bool elm__budget_next(const elm__budget *budget, elm__recipe *next)
+{
+	const elm__trial *best = elm__budget_best(budget);
+	bool limit = budget->goal.max_divergence > 0, met = elm__budget_met(budget);
+
+	if (budget->n_trials == ELM__BUDGET_TRIALS || (limit && met))
+		return false;
+	if (next_plain(budget, next))
+		return true;
+	/* Without a limit, what fits is good enough unless it is coarse. */
+	if (!limit && best && !best->recipe.distilled && best->recipe.sparsity == 0 &&
+	    !is_coarse(best->recipe.mix))
+		return false;
+	if (budget->goal.prune && next_pruned(budget, next))
+		return true;
+	/* Without a limit, only what had to be pruned is worth it. */
+	if (budget->goal.distill && (limit || !best || best->recipe.sparsity > 0))
+		return next_distilled(budget, next);
+	return false;
+}
+
+const char *elm__recipe_text(const elm__recipe *recipe, char *out, size_t size)
+{
+	char pruned[32] = "";
+
+	if (recipe->sparsity > 0)
+		snprintf(pruned, sizeof(pruned), "pruned %.0f %%, ", 100 * recipe->sparsity);
+	snprintf(out, size, "%s%s%s", pruned, recipe->distilled ? "distilled, " : "",
+		 recipe->mix->name);
+	return out;
+}
