@@ -25,6 +25,7 @@ static const cli_command *const commands[] = {
 	&cli_cmd_calibrate,
 	&cli_cmd_quantize,
 	&cli_cmd_prune,
+	&cli_cmd_compress,
 	&cli_cmd_build,
 	&cli_cmd_cache_dir,
 	&cli_cmd_help,

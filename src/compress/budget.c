@@ -8,6 +8,9 @@
 /* Sparsities that are tried, in tenths; recipes without pruning that are measured. */
 enum { MOST_TENTHS = 5, PLAIN_TRIALS = 2 };
 
+/* What stages add to the metadata of a file, at most. */
+enum { NEW_METADATA = 256 };
+
 /* Below this many bits per weight pruning may lose less than rounding does. */
 #define FEW_BITS 4.0
 
@@ -37,22 +40,33 @@ static int by_size(const void *a, const void *b)
 	return x->mix == y->mix ? 0 : x->mix < y->mix ? -1 : 1;
 }
 
+/* Tensors begin at multiples of the alignment. */
+static uint64_t padded(const elm_gguf *gguf, uint64_t bytes)
+{
+	uint64_t alignment = elm_gguf_alignment(gguf);
+
+	return (bytes + alignment - 1) / alignment * alignment;
+}
+
 static elm_status add_mix(elm__budget *budget, const elm_gguf *gguf, const elm__hparams *hp,
 			  const elm__mix *mix, elm_error *error)
 {
 	elm__mix_size size = { .mix = mix };
+	uint64_t old = 0, all = elm_gguf_file_bytes(gguf);
 	elm__quant_plan plan;
 	elm_status status = elm__quant_plan_make(&plan, gguf, hp, mix, NULL, 0, true, error);
 
 	if (status)
 		return status;
-	for (size_t i = 0; i < plan.count; i++)
-		*(plan.items[i].layer ? &size.layers : &size.fixed) += plan.items[i].bytes;
+	for (size_t i = 0; i < plan.count; i++) {
+		uint64_t bytes = padded(gguf, plan.items[i].bytes);
+
+		*(plan.items[i].layer ? &size.layers : &size.fixed) += bytes;
+		old += padded(gguf, plan.items[i].tensor->bytes);
+	}
 	if (plan.bytes < plan.old_bytes)
 		budget->mixes[budget->n_mixes++] = size;
-	budget->metadata = elm_gguf_file_bytes(gguf) > plan.old_bytes ?
-				   elm_gguf_file_bytes(gguf) - plan.old_bytes :
-				   0;
+	budget->metadata = (all > old ? all - old : 0) + NEW_METADATA;
 	elm__quant_plan_release(&plan);
 	return ELM_OK;
 }
