@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "compress/prune.h"
+
 /* Sparsities that are tried, in tenths; recipes without pruning that are measured. */
 enum { MOST_TENTHS = 5, PLAIN_TRIALS = 2 };
 
@@ -48,6 +50,39 @@ static uint64_t padded(const elm_gguf *gguf, uint64_t bytes)
 	return (bytes + alignment - 1) / alignment * alignment;
 }
 
+/* What the length of an item's rows is a multiple of after pruning: of what stays of the neurons,
+ * or of the query heads of all groups. */
+static uint64_t pruned_multiple(const elm_gguf *gguf, const elm__hparams *hp,
+				const elm_gguf_tensor *tensor)
+{
+	elm__role role;
+
+	if (elm__role_of(gguf, hp, tensor->name, &role) && role.layer < hp->layers) {
+		const elm__layer_shape *shape = &hp->shapes[role.layer];
+
+		if (role.input == ELM__INPUT_DOWN)
+			return elm__prune_multiple(shape->ffn);
+		if (role.input == ELM__INPUT_OUT)
+			return (uint64_t)shape->kv_heads * hp->head_dim;
+	}
+	return tensor->dims[0];
+}
+
+/* What an item would take with the type that it has after pruning. */
+static uint64_t pruned_bytes(const elm_gguf *gguf, const elm__hparams *hp,
+			     const elm__quant_item *item)
+{
+	const elm_gguf_tensor *t = item->tensor;
+	elm_type type = item->asked == t->type ?
+				t->type :
+				elm__mix_fit(item->asked, pruned_multiple(gguf, hp, t));
+	uint64_t row;
+
+	if (elm_type_row_bytes(type, t->dims[0], &row))
+		return item->bytes;
+	return t->elements / t->dims[0] * row;
+}
+
 static elm_status add_mix(elm__budget *budget, const elm_gguf *gguf, const elm__hparams *hp,
 			  const elm__mix *mix, elm_error *error)
 {
@@ -62,6 +97,8 @@ static elm_status add_mix(elm__budget *budget, const elm_gguf *gguf, const elm__
 		uint64_t bytes = padded(gguf, plan.items[i].bytes);
 
 		*(plan.items[i].layer ? &size.layers : &size.fixed) += bytes;
+		if (plan.items[i].layer)
+			size.pruned += padded(gguf, pruned_bytes(gguf, hp, &plan.items[i]));
 		old += padded(gguf, plan.items[i].tensor->bytes);
 	}
 	if (plan.bytes < plan.old_bytes)
@@ -100,7 +137,8 @@ elm_status elm__budget_init(elm__budget *budget, const elm__budget_goal *goal, c
 static uint64_t predict(const elm__budget *budget, const elm__mix_size *size, double sparsity)
 {
 	return budget->metadata + size->fixed +
-	       (uint64_t)ceil((double)size->layers * (1 - sparsity));
+	       (sparsity > 0 ? (uint64_t)ceil((double)size->pruned * (1 - sparsity)) :
+			       size->layers);
 }
 
 uint64_t elm__budget_file_bytes(const elm__budget *budget, const elm__recipe *recipe)

@@ -42,6 +42,9 @@ typedef struct elm__trial {
 typedef struct elm__mix_size {
 	const elm__mix *mix;
 	uint64_t fixed, layers; /* bytes of what belongs to no layer, and to layers */
+	/* Of layers, if they had the types that pruning lets them have: fewer neurons are shorter
+	 * rows, which some types do not divide. */
+	uint64_t pruned;
 } elm__mix_size;
 
 typedef struct elm__budget {

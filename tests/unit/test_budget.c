@@ -25,7 +25,8 @@ static elm__budget fake(elm__budget_goal goal)
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
 		b.mixes[b.n_mixes++] = (elm__mix_size){ .mix = elm__mix_find(sizes[i].name),
 							.fixed = 1000,
-							.layers = sizes[i].layers };
+							.layers = sizes[i].layers,
+							.pruned = sizes[i].layers };
 	return b;
 }
 
