@@ -7,8 +7,10 @@
 
 #include "compress/prune.h"
 
-/* Sparsities that are tried, in tenths; recipes without pruning that are measured. */
-enum { MOST_TENTHS = 5, PLAIN_TRIALS = 2 };
+/* Recipes without pruning that are measured. Percent of the layers that may go; that one step of
+ * pruning should differ by from the next; that go once more where a file was larger than expected.
+ */
+enum { PLAIN_TRIALS = 2, MOST_PERCENT = 50, STEP_PERCENT = 5, MORE_PERCENT = 3 };
 
 /* What stages add to the metadata of a file, at most. */
 enum { NEW_METADATA = 256 };
@@ -156,28 +158,32 @@ uint64_t elm__budget_memory(const elm__budget *budget, uint64_t file_bytes)
 	return weights + budget->working;
 }
 
-static bool fits(const elm__budget *budget, uint64_t file_bytes)
+/* The largest file that meets the goal. */
+static uint64_t room(const elm__budget *budget)
 {
 	const elm__budget_goal *goal = &budget->goal;
+	uint64_t most = goal->file_bytes ? goal->file_bytes : UINT64_MAX, other;
 
-	return (!goal->file_bytes || file_bytes <= goal->file_bytes) &&
-	       (!goal->memory_bytes ||
-		elm__budget_memory(budget, file_bytes) <= goal->memory_bytes);
+	if (!goal->memory_bytes)
+		return most;
+	other = budget->metadata +
+		(goal->memory_bytes > budget->working ? goal->memory_bytes - budget->working : 0);
+	return other < most ? other : most;
 }
 
-/* The place of the largest mix that fits; n_mixes when none does. */
-static size_t largest(const elm__budget *budget, double sparsity)
+/* The place of the largest mix that fits as it is; n_mixes when none does. */
+static size_t largest(const elm__budget *budget)
 {
 	size_t i = 0;
 
-	while (i < budget->n_mixes && !fits(budget, predict(budget, &budget->mixes[i], sparsity)))
+	while (i < budget->n_mixes && predict(budget, &budget->mixes[i], 0) > room(budget))
 		i++;
 	return i;
 }
 
 uint64_t elm__budget_smallest(const elm__budget *budget)
 {
-	double sparsity = budget->goal.prune ? MOST_TENTHS / 10.0 : 0;
+	double sparsity = budget->goal.prune ? MOST_PERCENT / 100.0 : 0;
 
 	return budget->n_mixes ? predict(budget, &budget->mixes[budget->n_mixes - 1], sparsity) : 0;
 }
@@ -190,7 +196,7 @@ static const elm__trial *find(const elm__budget *budget, const elm__recipe *reci
 		const elm__recipe *r = &budget->trials[i].recipe;
 
 		if (r->mix == recipe->mix && r->distilled == recipe->distilled &&
-		    fabs(r->sparsity - recipe->sparsity) < 0.01)
+		    fabs(r->sparsity - recipe->sparsity) < 0.005)
 			return &budget->trials[i];
 	}
 	return NULL;
@@ -201,7 +207,7 @@ void elm__budget_add(elm__budget *budget, const elm__trial *trial)
 	elm__trial *to = &budget->trials[budget->n_trials++];
 
 	*to = *trial;
-	to->fits = fits(budget, trial->file_bytes);
+	to->fits = trial->file_bytes <= room(budget);
 }
 
 /* The best that fits of those that `wanted` says yes to. */
@@ -241,7 +247,7 @@ static bool only_pruned(const elm__trial *t)
 
 static bool next_plain(const elm__budget *budget, elm__recipe *next)
 {
-	size_t first = largest(budget, 0);
+	size_t first = largest(budget);
 
 	for (size_t i = first; i < budget->n_mixes && i < first + PLAIN_TRIALS; i++) {
 		*next = (elm__recipe){ .mix = budget->mixes[i].mix };
@@ -259,31 +265,53 @@ static bool is_coarse(const elm__mix *mix)
 	return 8.0 * info->block_bytes / info->block_elements < FEW_BITS;
 }
 
-/* More and more of the model goes, as long as that buys a larger mix and the last step helped. */
+/* Percent of the layers that must go for the mix to fit; more than 100 where nothing helps. */
+static int percent_for(const elm__budget *budget, const elm__mix_size *size)
+{
+	uint64_t most = room(budget), fixed = budget->metadata + size->fixed;
+
+	if (most <= fixed || !size->pruned)
+		return 101;
+	return (int)ceil(100 * (1 - (double)(most - fixed) / (double)size->pruned));
+}
+
+/* The result of pruning by so many percent, or, if that was larger than expected, by some more.
+ * NULL where *next is still to be made. */
+static const elm__trial *pruned_by(const elm__budget *budget, const elm__mix *mix, int percent,
+				   elm__recipe *next)
+{
+	const elm__trial *trial;
+
+	*next = (elm__recipe){ .mix = mix, .sparsity = percent / 100.0 };
+	trial = find(budget, next);
+	if (!trial || trial->fits)
+		return trial;
+	next->sparsity = (percent + MORE_PERCENT) / 100.0;
+	return find(budget, next);
+}
+
+/* Larger and larger mixes, each with as much pruning as it needs to fit, until that makes things
+ * worse. Of mixes that need about the same the largest is tried. */
 static bool next_pruned(const elm__budget *budget, elm__recipe *next)
 {
 	double last = INFINITY;
-	size_t mix = largest(budget, 0);
 
-	for (int tenths = 1; tenths <= MOST_TENTHS; tenths++) {
-		elm__recipe recipe = { .sparsity = tenths / 10.0 };
-		size_t larger = largest(budget, recipe.sparsity);
+	for (size_t i = largest(budget); i-- > 0;) {
+		int percent = percent_for(budget, &budget->mixes[i]);
 		const elm__trial *trial;
 
-		if (larger >= mix)
-			continue;
-		recipe.mix = budget->mixes[larger].mix;
-		trial = find(budget, &recipe);
-		if (!trial) {
-			*next = recipe;
+		while (i > 0 && percent_for(budget, &budget->mixes[i - 1]) < percent + STEP_PERCENT)
+			percent = percent_for(budget, &budget->mixes[--i]);
+		if (percent > MOST_PERCENT)
+			return false;
+		trial = pruned_by(budget, budget->mixes[i].mix, percent > 1 ? percent : 1, next);
+		if (!trial)
 			return true;
-		}
 		if (!trial->fits)
-			continue; /* larger than expected: the same with less of the model */
+			continue;
 		if (trial->divergence >= last)
 			return false;
 		last = trial->divergence;
-		mix = larger;
 	}
 	return false;
 }
