@@ -5,7 +5,7 @@
 set -eu
 
 packages="build-essential meson ninja-build pkg-config libjansson-dev libpcre2-dev libutf8proc-dev
-libmicrohttpd-dev libcmocka-dev libssl-dev libedit-dev libncurses-dev libsqlite3-dev libcurl4-openssl-dev python3 man-db groff $*"
+libmicrohttpd-dev libcmocka-dev libssl-dev libedit-dev libncurses-dev libsqlite3-dev libcurl4-openssl-dev libcairo2-dev python3 man-db groff $*"
 
 if ! command -v dpkg-query >/dev/null; then
 	echo "install-deps: this is not Debian; see that these are installed: $packages" >&2

@@ -7,6 +7,7 @@
 extern const cli_command cli_cmd_study_compare;
 extern const cli_command cli_cmd_study_export;
 extern const cli_command cli_cmd_study_import;
+extern const cli_command cli_cmd_study_report;
 extern const cli_command cli_cmd_study_run;
 extern const cli_command cli_cmd_study_worker;
 

@@ -10,6 +10,7 @@ typedef struct elm__embedded {
 	size_t size;	  /* without the NUL; 0: the build did not have the file */
 } elm__embedded;
 
-extern const elm__embedded elm__query_files[]; /* data/study: complex.txt, ... */
+extern const elm__embedded elm__query_files[];	/* data/study: complex.txt, ... */
+extern const elm__embedded elm__report_files[]; /* head.html and tail.html of reports */
 
 #endif

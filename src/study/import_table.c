@@ -3,107 +3,39 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/text.h"
+#include "study/csv.h"
 #include "study/import.h"
 
-/* A table is read field by field. */
-typedef struct table {
-	const char *name, *at, *end;
-	size_t line;	   /* of the record, from 1 */
-	size_t lines_done; /* line ends before `at` */
-	bool quotes;	   /* fields may be quoted, and then hold anything */
-	char separator;
-	elm__buf field;
-} table;
-
-typedef enum field_end { FIELD_MORE, FIELD_LAST, FIELD_BAD } field_end;
-
-static elm_status fail(const table *t, elm_error *error, const char *reason)
-{
-	return elm_error_set(error, ELM_ERR_FORMAT, "%s:%zu: %s", t->name, t->line, reason);
-}
-
-/* Behind the opening quote. */
-static bool read_quoted(table *t)
-{
-	while (t->at < t->end) {
-		char c = *t->at++;
-
-		if (c == '"') {
-			if (t->at == t->end || *t->at != '"')
-				return true;
-			t->at++;
-		}
-		t->lines_done += c == '\n';
-		elm__buf_putc(&t->field, c);
-	}
-	return false;
-}
-
-/* Reads the next field of the record into t->field. */
-static field_end read_field(table *t, elm_error *error)
-{
-	elm__buf_clear(&t->field);
-	if (t->quotes && t->at < t->end && *t->at == '"') {
-		t->at++;
-		if (!read_quoted(t))
-			return fail(t, error, "a quote is not closed"), FIELD_BAD;
-	} else {
-		const char *start = t->at;
-
-		while (t->at < t->end && *t->at != t->separator && *t->at != '\n')
-			t->at++;
-		elm__buf_append(&t->field, start,
-				(size_t)(t->at - start) - (t->at > start && t->at[-1] == '\r' &&
-							   (t->at == t->end || *t->at == '\n')));
-	}
-	if (!elm__utf8_valid(elm__buf_text(&t->field), t->field.length))
-		return fail(t, error, "the line is not UTF-8"), FIELD_BAD;
-	if (t->at < t->end && *t->at == '\r' && t->at + 1 < t->end && t->at[1] == '\n')
-		t->at++;
-	if (t->at < t->end && *t->at == t->separator) {
-		t->at++;
-		return FIELD_MORE;
-	}
-	if (t->at < t->end && *t->at != '\n')
-		return fail(t, error, "there is text behind a closing quote"), FIELD_BAD;
-	if (t->at < t->end) {
-		t->at++;
-		t->lines_done++;
-	}
-	return FIELD_LAST;
-}
-
 /* Reads a record, whose field number `column` is copied into `out`. */
-static elm_status read_record(table *t, size_t column, elm__buf *out, elm_error *error)
+static elm_status read_record(elm__csv *t, size_t column, elm__buf *out, elm_error *error)
 {
-	field_end end = FIELD_MORE;
+	elm__field_end end = ELM__FIELD_MORE;
 
-	t->line = t->lines_done + 1;
 	elm__buf_clear(out);
-	for (size_t i = 0; end == FIELD_MORE; i++) {
-		end = read_field(t, error);
-		if (end == FIELD_BAD)
+	for (size_t i = 0; end == ELM__FIELD_MORE; i++) {
+		end = elm__csv_field(t, error);
+		if (end == ELM__FIELD_BAD)
 			return ELM_ERR_FORMAT;
 		if (i == column)
 			elm__buf_append(out, elm__buf_text(&t->field), t->field.length);
-		if (end == FIELD_LAST && i < column)
-			return fail(t, error, "the line has fewer fields than the first one");
+		if (end == ELM__FIELD_LAST && i < column)
+			return elm__csv_fail(t, error,
+					     "the line has fewer fields than the first one");
 	}
 	out->failed |= t->field.failed;
 	return elm__buf_status(out, error);
 }
 
 /* Reads the first record and finds a column. */
-static elm_status find_column(table *t, const char *wanted, size_t *column, elm_error *error)
+static elm_status find_column(elm__csv *t, const char *wanted, size_t *column, elm_error *error)
 {
-	field_end end = FIELD_MORE;
+	elm__field_end end = ELM__FIELD_MORE;
 	bool found = false;
 
 	t->line = 1;
-	for (size_t i = 0; end == FIELD_MORE; i++) {
-		end = read_field(t, error);
-		if (end == FIELD_BAD)
+	for (size_t i = 0; end == ELM__FIELD_MORE; i++) {
+		end = elm__csv_field(t, error);
+		if (end == ELM__FIELD_BAD)
 			return ELM_ERR_FORMAT;
 		if (!found && strcasecmp(elm__buf_text(&t->field), wanted) == 0) {
 			*column = i;
@@ -122,19 +54,14 @@ static elm_status find_column(table *t, const char *wanted, size_t *column, elm_
 /* Calls `each` with every value of a column. */
 typedef elm_status use_value(elm__pool *pool, elm__buf *value, elm_error *error);
 
-static elm_status read_table(elm__pool *pool, table *t, const char *column_name, use_value *each,
+static elm_status read_table(elm__pool *pool, elm__csv *t, const char *column_name, use_value *each,
 			     elm_error *error)
 {
 	elm__buf value = ELM__BUF_INIT;
 	size_t column = 0;
 	elm_status status = find_column(t, column_name, &column, error);
 
-	while (status == ELM_OK && t->at < t->end) {
-		if (*t->at == '\n') { /* an empty line */
-			t->at++;
-			t->lines_done++;
-			continue;
-		}
+	while (status == ELM_OK && elm__csv_record(t)) {
 		status = read_record(t, column, &value, error);
 		if (status == ELM_OK)
 			status = each(pool, &value, error);
@@ -157,7 +84,7 @@ static elm_status use_question(elm__pool *pool, elm__buf *question, elm_error *e
 elm_status elm__import_wikiqa(elm__pool *pool, const char *name, const char *text, size_t length,
 			      elm_error *error)
 {
-	table t = { .name = name, .at = text, .end = text + length, .separator = '\t' };
+	elm__csv t = { .name = name, .at = text, .end = text + length, .separator = '\t' };
 
 	return read_table(pool, &t, "question", use_question, error);
 }
@@ -178,7 +105,7 @@ static elm_status use_line(elm__pool *pool, elm__buf *line, elm_error *error)
 elm_status elm__import_friends(elm__pool *pool, const char *name, const char *text, size_t length,
 			       elm_error *error)
 {
-	table t = {
+	elm__csv t = {
 		.name = name, .at = text, .end = text + length, .separator = ',', .quotes = true
 	};
 

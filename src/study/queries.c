@@ -7,20 +7,20 @@
 #include "base/text.h"
 #include "study/embedded.h"
 
-static const char *const names[ELM__CATEGORY_COUNT] = {
+const char *const elm__category_names[ELM__CATEGORY_COUNT] = {
 	"complex", "contextual", "conversational", "simple", "task-oriented",
 };
 
 const char *elm__category_name(elm__category category)
 {
-	return names[category];
+	return elm__category_names[category];
 }
 
 elm__category elm__category_of(const char *name)
 {
 	elm__category category = 0;
 
-	while (category < ELM__CATEGORY_COUNT && strcmp(names[category], name) != 0)
+	while (category < ELM__CATEGORY_COUNT && strcmp(elm__category_names[category], name) != 0)
 		category++;
 	return category;
 }
@@ -126,7 +126,7 @@ elm_status elm__queries_read(const char *folder, elm__category category, elm__qu
 	memset(out, 0, sizeof(*out));
 	if (folder)
 		elm__buf_printf(&path, "%s/", folder);
-	elm__buf_printf(&path, "%s.txt", names[category]);
+	elm__buf_printf(&path, "%s.txt", elm__category_names[category]);
 	status = elm__buf_status(&path, error);
 	if (status == ELM_OK && folder) {
 		status = elm__file_read(path.data, FILE_LIMIT, &text, error);

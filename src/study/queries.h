@@ -28,6 +28,7 @@ enum {
 
 /* "task-oriented" and so on; the file of a category is named like it, with ".txt". */
 const char *elm__category_name(elm__category category);
+extern const char *const elm__category_names[ELM__CATEGORY_COUNT];
 /* The category of a name; ELM__CATEGORY_COUNT: there is none. */
 elm__category elm__category_of(const char *name);
 

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -12,14 +11,7 @@
 #include "http/sse.h"
 #include "study/subject.h"
 
-enum {
-	COUNTS = 8,
-	MAX_EVENT = 16 << 20,
-	MAX_MODELS = 4 << 20,
-	STREAMS = 256,
-	KEY = 4096,
-	LOADING_SECONDS = 120
-};
+enum { COUNTS = 8, MAX_EVENT = 16 << 20, MAX_MODELS = 4 << 20, STREAMS = 256, KEY = 4096 };
 
 typedef struct server {
 	elm__subject subject;
@@ -386,17 +378,10 @@ static elm_status get(server *s, const char *path, json_t **out, elm_error *erro
 				.cancel = s->cancel };
 	elm__http_result result;
 	elm_status status;
-	int waited = 0;
 
 	*out = NULL;
 	snprintf(url, sizeof(url), "%s%s", s->base, path);
-	/* 503 is what a server says that is loading its model. */
-	while ((status = elm__http_call_run(s->clients[0], &call, &result, error)) == ELM_OK &&
-	       result.code == 503 && waited < LOADING_SECONDS && !(s->cancel && *s->cancel)) {
-		elm__http_result_release(&result);
-		nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
-		waited++;
-	}
+	status = elm__http_call_run(s->clients[0], &call, &result, error);
 	if (status == ELM_OK)
 		status = elm__http_expect_success(&call, &result, error);
 	if (status == ELM_OK)
