@@ -13,6 +13,7 @@ extern const cli_command cli_cmd_calibrate;
 extern const cli_command cli_cmd_chat;
 extern const cli_command cli_cmd_chat_template;
 extern const cli_command cli_cmd_completion;
+extern const cli_command cli_cmd_compress;
 extern const cli_command cli_cmd_convert;
 extern const cli_command cli_cmd_detokenize;
 extern const cli_command cli_cmd_distill;

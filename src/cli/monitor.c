@@ -83,25 +83,37 @@ static bool print_lines(const cli_context *cli, const monitor_lines *lines)
 	return fine;
 }
 
-/* One look; the time before it is what rates are averages over. */
-static int print_once(const cli_context *cli, monitor_source *source, double interval)
+/* 1 when a server did not answer, else 0. */
+static int trouble_of(const json_t *look)
 {
-	const volatile int *cancel = cli_interrupt_watch();
-	json_t *before = NULL, *look;
-	monitor_lines lines = { 0 };
-	int code;
+	return json_object_get(look, "trouble") ? CLI_FAILED : CLI_DONE;
+}
 
-	if (cli->json)
-		return monitor_wait(fmin(interval, 0.5), cancel) ?
-			       cli_print_json(cli, monitor_look(source)) :
-			       CLI_FAILED;
-	before = monitor_look(source);
-	(void)monitor_wait(fmin(interval, 0.5), cancel);
-	look = *cancel ? NULL : monitor_look(source);
+/* A look; the time since the source was opened is what rates are averages over. */
+static int print_json_once(const cli_context *cli, monitor_source *source, double seconds)
+{
+	json_t *look;
+	int trouble, code;
+
+	if (!monitor_wait(seconds, cli_interrupt_watch()))
+		return CLI_FAILED;
+	look = monitor_look(source);
+	trouble = trouble_of(look);
+	code = cli_print_json(cli, look);
+	return code ? code : trouble;
+}
+
+/* Two looks, of which the second one is shown. */
+static int print_once(const cli_context *cli, monitor_source *source, double seconds)
+{
+	json_t *before = monitor_look(source);
+	json_t *look = monitor_wait(seconds, cli_interrupt_watch()) ? monitor_look(source) : NULL;
+	monitor_lines lines = { 0 };
+	int code = CLI_FAILED;
+
 	monitor_describe(look, before, &lines);
-	code = look && print_lines(cli, &lines) ? CLI_DONE : CLI_FAILED;
-	if (json_object_get(look, "trouble"))
-		code = CLI_FAILED;
+	if (look && print_lines(cli, &lines))
+		code = trouble_of(look);
 	json_decref(before);
 	json_decref(look);
 	monitor_lines_release(&lines);
@@ -290,8 +302,9 @@ static int run(cli_context *cli)
 		return cli_fail_error(cli, &error);
 	if (cli->json && !s->once)
 		code = print_json_lines(cli, source, s);
-	else if (s->once || cli->json || !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
-		code = print_once(cli, source, s->interval);
+	else if (s->once || !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO))
+		code = cli->json ? print_json_once(cli, source, fmin(s->interval, 0.5)) :
+				   print_once(cli, source, fmin(s->interval, 0.5));
 	else
 		code = monitor_view(cli, source, s->interval);
 	monitor_source_close(source);

@@ -322,11 +322,15 @@ static void describe_heat(const json_t *device, monitor_lines *out)
 		line->alarm = throttled > 0;
 }
 
-static void describe_process(const json_t *device, monitor_lines *out)
+/* Our own process is of no interest. */
+static void describe_process(const json_t *look, const json_t *device, monitor_lines *out)
 {
 	const json_t *process = json_object_get(device, "process");
 	double cpu = value_of(process, "cpu");
 	monitor_line *line;
+
+	if (!text_of(look, "process")[0])
+		return;
 
 	if (isnan(value_of(process, "rss"))) {
 		say_reason(out, "Process", process, "rss");
@@ -335,6 +339,7 @@ static void describe_process(const json_t *device, monitor_lines *out)
 	line = add(out, "Process", cpu / 100);
 	if (!isnan(cpu))
 		say(line, "%5.1f %%, ", cpu);
+	say(line, "%s, ", text_of(look, "process"));
 	say_bytes(line, "resident ", value_of(process, "rss"));
 	say_bytes(line, ": anonymous ", value_of(process, "anonymous"));
 	say_bytes(line, ", files ", value_of(process, "file"));
@@ -416,7 +421,7 @@ void monitor_describe(const json_t *look, const json_t *before, monitor_lines *o
 	describe_fans(device, out);
 	describe_power(device, out);
 	describe_battery(device, out);
-	describe_process(device, out);
+	describe_process(look, device, out);
 }
 
 void monitor_lines_release(monitor_lines *lines)

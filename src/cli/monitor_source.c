@@ -6,7 +6,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/json.h"
+#include "base/text.h"
 #include "cli/monitoring.h"
 #include "http/client.h"
 #include "telemetry/telemetry.h"
@@ -15,7 +15,8 @@ struct monitor_source {
 	elm__device *device; /* NULL: a server is asked */
 	elm__device_sample sample;
 	elm__http_client *client;
-	char *url, *key; /* the header with the key; NULL: none */
+	char *url, *key;  /* the header with the key; NULL: none */
+	char process[64]; /* whose readings those of the process are; empty: our own */
 };
 
 #ifdef HAVE_CLIENT
@@ -94,8 +95,8 @@ static json_t *look_at_server(monitor_source *source)
 		return json_pack("{s:f, s:s}", "clock", clock, "trouble", error.text);
 	json_incref(device);
 	json_object_del(status, "device");
-	return json_pack("{s:f, s:s, s:o*, s:o}", "clock", clock, "model", source->url, "device",
-			 device, "server", status);
+	return json_pack("{s:f, s:s, s:s, s:o*, s:o}", "clock", clock, "model", source->url,
+			 "process", "edgelm", "device", device, "server", status);
 }
 
 #else
@@ -115,6 +116,39 @@ static json_t *look_at_server(monitor_source *source)
 
 #endif
 
+/* "1234 edgelm" */
+static void name_process(int64_t pid, const char *sysroot, char *out, size_t size)
+{
+	elm__buf name = ELM__BUF_INIT;
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/proc/%lld/comm", sysroot, (long long)pid);
+	if (elm__file_read(path, 4096, &name, NULL))
+		elm__buf_clear(&name);
+	snprintf(out, size, "%lld %.*s", (long long)pid, (int)strcspn(elm__buf_text(&name), "\n"),
+		 elm__buf_text(&name));
+	elm__make_printable(out);
+	elm__buf_release(&name);
+}
+
+static elm_status open_device(monitor_source *source, const monitor_options *options,
+			      elm_error *error)
+{
+	const char *sysroot = options->sysroot ? options->sysroot : "";
+	elm_status status = elm__device_open(sysroot, &source->device, error);
+
+	if (status)
+		return status;
+	elm__device_watch(source->device, options->pid);
+	if (options->pid)
+		name_process(options->pid, sysroot, source->process, sizeof(source->process));
+	else if (sysroot[0])
+		snprintf(source->process, sizeof(source->process), "recorded");
+	/* What rates are measured from. */
+	elm__device_read(source->device, ELM__READ_PROCESSOR | ELM__READ_POWER, &source->sample);
+	return ELM_OK;
+}
+
 elm_status monitor_source_open(const monitor_options *options, monitor_source **out,
 			       elm_error *error)
 {
@@ -124,19 +158,11 @@ elm_status monitor_source_open(const monitor_options *options, monitor_source **
 	*out = NULL;
 	if (!source)
 		return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
-	if (options->url)
-		status = open_server(source, options, error);
-	else
-		status = elm__device_open(options->sysroot ? options->sysroot : "", &source->device,
-					  error);
+	status = options->url ? open_server(source, options, error) :
+				open_device(source, options, error);
 	if (status) {
 		monitor_source_close(source);
 		return status;
-	}
-	if (source->device) {
-		elm__device_watch(source->device, options->pid);
-		elm__device_read(source->device, ELM__READ_PROCESSOR | ELM__READ_POWER,
-				 &source->sample);
 	}
 	*out = source;
 	return ELM_OK;
@@ -160,7 +186,7 @@ json_t *monitor_look(monitor_source *source)
 	if (!source->device)
 		return look_at_server(source);
 	elm__device_read(source->device, ELM__READ_ALL, &source->sample);
-	return json_pack("{s:f, s:s, s:o}", "clock", (double)source->sample.at_ns * 1e-9, "model",
-			 elm__device_model(source->device), "device",
-			 elm__device_json(&source->sample));
+	return json_pack("{s:f, s:s, s:s, s:o}", "clock", (double)source->sample.at_ns * 1e-9,
+			 "model", elm__device_model(source->device), "process", source->process,
+			 "device", elm__device_json(&source->sample));
 }

@@ -21,9 +21,9 @@ ELM_NODISCARD elm_status monitor_source_open(const monitor_options *options, mon
 void monitor_source_close(monitor_source *source); /* NULL allowed */
 
 /*
- * A look: {"clock", "model", "device": as elm__device_json, "server": /edgelm/status without its
- * device}; of a server that does not answer {"clock", "trouble": a sentence}. NULL when memory runs
- * out.
+ * A look: {"clock", "model", "process": whose readings those of the process are, "" for our own,
+ * "device": as elm__device_json, "server": /edgelm/status without its device}; of a server that
+ * does not answer {"clock", "trouble": a sentence}. NULL when memory runs out.
  */
 json_t *monitor_look(monitor_source *source);
 

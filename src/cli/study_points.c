@@ -1,5 +1,7 @@
 #include "cli/study_points.h"
 
+#include <edgelm/gguf.h>
+
 #include <stdio.h>
 #include <string.h>
 
@@ -236,14 +238,19 @@ static const char *const *worker_command(maker *m, const char *model, const size
 
 /* --- points --- */
 
+/* What cannot be opened is found out before there is a folder with a study of it. */
 static int hash_model(maker *m, const char *path)
 {
 	char sha256[CLI_SHA256_TEXT];
 	elm_error error = { 0 };
 	elm_status status;
+	elm_gguf *gguf;
 
 	if (m->hashed && !strcmp(m->hashed, path))
 		return CLI_DONE;
+	if (elm_gguf_open(path, &gguf, &error))
+		return cli_fail_error(m->cli, &error);
+	elm_gguf_close(gguf);
 	status = cli_sha256_file(m->cli, path, sha256, &error);
 	if (status && status != ELM_ERR_UNSUPPORTED)
 		return cli_fail_error(m->cli, &error);

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/buffer.h"
+#include "base/file.h"
 #include "cli/build_commit.h"
 #include "cli/study.h"
 #include "cli/study_points.h"
@@ -133,6 +134,8 @@ static const cli_study_settings defaults = {
 
 #ifdef HAVE_STUDY
 
+enum { MAX_COMMAND = 1 << 16 };
+
 /* A study in progress. */
 typedef struct job {
 	cli_context *cli;
@@ -206,15 +209,18 @@ static void show(void *user, size_t done, size_t total, const char *what)
 	cli_progress_update(&j->progress, done, total, "trials");
 }
 
-/* What the session's row says of how it was started. */
+/* The command line as it was given, for the session's row. */
 static void say_command(job *j)
 {
+	elm__buf given = ELM__BUF_INIT;
+
 	elm__buf_printf(&j->version, "%s %s", elm_version(), ELM_BUILD_COMMIT);
-	elm__buf_printf(&j->command, "%s --out %s", j->cli->name, j->s.out);
-	if (j->s.model)
-		elm__buf_printf(&j->command, " %s", j->s.model);
-	if (j->s.url)
-		elm__buf_printf(&j->command, " --url %s", j->s.url);
+	/* The kernel puts a NUL behind each word. */
+	if (elm__file_read("/proc/self/cmdline", MAX_COMMAND, &given, NULL) || !given.length)
+		elm__buf_puts(&j->command, j->cli->name);
+	for (size_t i = 0; i + 1 < given.length; i++)
+		elm__buf_putc(&j->command, given.data[i] ? given.data[i] : ' ');
+	elm__buf_release(&given);
 }
 
 static elm_status fill_options(job *j, elm_error *error)

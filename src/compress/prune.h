@@ -69,6 +69,9 @@ typedef struct elm__prune_plan {
  * none where layers of different widths would keep llama.cpp from loading the file. */
 void elm__prune_protection(const elm__hparams *hp, uint32_t *first, uint32_t *last);
 
+/* Of what number of neurons a multiple stays where the goal does not say. */
+uint32_t elm__prune_multiple(uint32_t neurons);
+
 /* Whether llama.cpp loads this architecture with other numbers of heads. */
 bool elm__prune_heads_are_free(const elm__arch *arch);
 

@@ -77,11 +77,14 @@ static bool is_protected(const planner *p, uint32_t layer)
 
 /* K-quants want rows of 256, all others of 32; where that would be coarse the model is small, and
  * rows that do not fit get a plain type. */
+uint32_t elm__prune_multiple(uint32_t neurons)
+{
+	return neurons >= 2048 ? 256 : neurons >= 256 ? 32 : 4;
+}
+
 static uint32_t multiple_for(const elm__prune_goal *goal, uint32_t neurons)
 {
-	if (goal->multiple)
-		return goal->multiple;
-	return neurons >= 2048 ? 256 : neurons >= 256 ? 32 : 4;
+	return goal->multiple ? goal->multiple : elm__prune_multiple(neurons);
 }
 
 /* The multiple that is nearest to a share of `neurons`, at least one; all of them when that is

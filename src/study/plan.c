@@ -46,12 +46,14 @@ static elm__trial_plan *add(planner *p, elm__category category, uint32_t repeat)
 	elm__trial_plan *trial;
 
 	if (plan->count == p->capacity) {
-		p->capacity = p->capacity ? 2 * p->capacity : 64;
-		trial = elm__realloc_array(plan->trials, p->capacity, sizeof(*trial));
+		size_t more = p->capacity ? 2 * p->capacity : 64;
+
+		trial = elm__realloc_array(plan->trials, more, sizeof(*trial));
 		p->failed |= !trial;
 		if (!trial)
 			return NULL;
 		plan->trials = trial;
+		p->capacity = more;
 	}
 	trial = &plan->trials[plan->count++];
 	memset(trial, 0, sizeof(*trial));

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -11,7 +12,14 @@
 #include "http/sse.h"
 #include "study/subject.h"
 
-enum { COUNTS = 8, MAX_EVENT = 16 << 20, MAX_MODELS = 4 << 20, STREAMS = 256, KEY = 4096 };
+enum {
+	COUNTS = 8,
+	MAX_EVENT = 16 << 20,
+	MAX_MODELS = 4 << 20,
+	STREAMS = 256,
+	KEY = 4096,
+	LOADING_SECONDS = 120
+};
 
 typedef struct server {
 	elm__subject subject;
@@ -378,10 +386,17 @@ static elm_status get(server *s, const char *path, json_t **out, elm_error *erro
 				.cancel = s->cancel };
 	elm__http_result result;
 	elm_status status;
+	int waited = 0;
 
 	*out = NULL;
 	snprintf(url, sizeof(url), "%s%s", s->base, path);
-	status = elm__http_call_run(s->clients[0], &call, &result, error);
+	/* 503 is what a server says that is loading its model. */
+	while ((status = elm__http_call_run(s->clients[0], &call, &result, error)) == ELM_OK &&
+	       result.code == 503 && waited < LOADING_SECONDS && !(s->cancel && *s->cancel)) {
+		elm__http_result_release(&result);
+		nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
+		waited++;
+	}
 	if (status == ELM_OK)
 		status = elm__http_expect_success(&call, &result, error);
 	if (status == ELM_OK)

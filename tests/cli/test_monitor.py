@@ -76,6 +76,9 @@ class Once(unittest.TestCase):
         self.assertGreater(process["rss"]["value"], 1000000)
         # Python that runs this is larger than the monitor, and its time is longer than a look.
         self.assertGreater(process["time"]["value"], 0.01)
+        result = monitor("--once", "-p", str(os.getpid()), "-i", "0.05")
+        self.assertRegex(result.stdout, rf"(?m)^Process .*, {os.getpid()} \S+, resident ")
+        self.assertNotIn("Process", monitor("--once", "-i", "0.05").stdout)
         result = monitor("--once", "--json", "-p", "4194303", "-i", "0.05")
         self.assertIn("no such process", json.loads(result.stdout)["device"]["process"]["rss"]["unmeasured"])
 
@@ -195,6 +198,9 @@ class Server(unittest.TestCase):
         result = monitor("--once", "--url", "http://127.0.0.1:1", "-i", "0.01")
         self.assertEqual(result.returncode, 1)
         self.assertRegex(result.stdout, r"(?m)^Trouble +\S")
+        result = monitor("--once", "--json", "--url", "http://127.0.0.1:1", "-i", "0.01")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("trouble", json.loads(result.stdout))
         with serve() as server:
             result = monitor("--once", "--url", f"http://127.0.0.1:{server.server_address[1]}/other", "-i", "0.01")
         self.assertEqual(result.returncode, 1)

@@ -181,6 +181,7 @@ class Run(Study):
         self.assertEqual(config["prompt_form"], "plain")  # the tiny model has no template
         session = self.rows("all", "SELECT * FROM session")[0]
         self.assertEqual(session["outcome"], "complete")
+        self.assertEqual(session["command"], " ".join(self.result.args))
 
     def test_csv_files_hold_the_tables(self):
         for table, in sqlite3.connect(self.folder / "all/study.db").execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
@@ -407,6 +408,8 @@ class Ways(Study):
                                  ("need --url", self.model, "--out", out, "--pid", "1")):
             self.fails(2, part, "run", *arguments)
         self.fails(1, "No such file", "run", self.folder / "absent.gguf", "--out", out)
+        (self.folder / "text.gguf").write_text("This is not a model.")
+        self.fails(1, "text.gguf", "run", self.folder / "text.gguf", "--out", out)
         self.fails(1, "complex.txt", "run", self.model, "--out", out, "--queries", self.folder)
         self.assertFalse(out.exists())
 

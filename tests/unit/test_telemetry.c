@@ -367,6 +367,94 @@ static void a_counter_that_starts_over_is_no_power(void **state)
 	finish();
 }
 
+static void throttling_is_noticed(void **state)
+{
+	const char *count = "/sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count";
+	const char *alarm = "/sys/class/hwmon/hwmon0/curr1_crit_alarm";
+	const char *cooler = "/sys/class/thermal/cooling_device0/cur_state";
+
+	begin("throttling");
+	put(count, "3\n");
+	put(alarm, "0\n");
+	put("/sys/class/thermal/cooling_device0/type", "thermal-devfreq-0\n");
+	put(cooler, "0\n");
+	put("/sys/class/thermal/cooling_device1/type", "pwm-fan\n");
+	put("/sys/class/thermal/cooling_device1/cur_state", "9\n");
+	open_device();
+	look(1);
+	assert_value(sample.throttled, 0);
+	assert_value(sample.throttle_events, 3);
+	put(count, "5\n");
+	look(2);
+	assert_value(sample.throttled, 1);
+	assert_value(sample.throttle_events, 5);
+	assert_string_equal(sample.throttle_causes, "throttled since the last look");
+	put(alarm, "1\n");
+	put(cooler, "2\n");
+	look(3);
+	assert_value(sample.throttled, 1);
+	assert_string_equal(sample.throttle_causes, "thermal-devfreq-0, over-current alarm");
+	put(alarm, "0\n");
+	put(cooler, "0\n");
+	look(4);
+	assert_value(sample.throttled, 0);
+	assert_string_equal(sample.throttle_causes, "");
+	finish();
+}
+
+static void another_process_by_its_number(void **state)
+{
+	begin("process");
+	put("/proc/stat", "cpu  100 10 40 800 50\ncpu0 50 5 20 400 25\n");
+	put("/proc/self/status", "VmRSS: 1 kB\n");
+	put("/proc/1234/status", "VmRSS: 60 kB\nThreads: 7\n");
+	put("/proc/1234/stat", "1234 (a b) S 1 2 3 4 5 6 7 8 9 10 300 100 0 0 20 0 3 0\n");
+	put("/proc/1234/smaps_rollup", "0-1 ---p 0 0:0 0 [rollup]\nRss: 60 kB\nPss: 44 kB\n");
+	put("/sys/class/devfreq/1.gpu/device/of_node/name", "gpu");
+	put("/sys/kernel/debug/nvmap/iovmm/clients", "user a 1234 8K\nuser b 77 9K\ntotal 17K\n");
+	open_device();
+	elm__device_watch(device, 1234);
+	look(1);
+	assert_value(sample.process_rss, 60 * 1024);
+	assert_value(sample.process_pss, 44 * 1024);
+	assert_value(sample.process_threads, 7);
+	assert_value(sample.process_time, 400.0 / (double)sysconf(_SC_CLK_TCK));
+	assert_value(sample.process_gpu_memory, 8 * 1024);
+	elm__device_watch(device, 4321);
+	look(2);
+	assert_unmeasured(sample.process_rss, "no such process");
+	assert_unmeasured(sample.process_time, "no such process");
+	assert_unmeasured(sample.process_cpu, "no such process");
+	elm__device_watch(device, 0);
+	look(3);
+	assert_value(sample.process_rss, 1024);
+	finish();
+}
+
+/* As far as it goes: what changes in an open file is seen, and what was not asked for stays. */
+static void files_that_stay_open(void **state)
+{
+	begin("open");
+	put("/sys/class/thermal/thermal_zone0/type", "CPU\n");
+	put("/sys/class/thermal/thermal_zone0/temp", "40000\n");
+	put("/proc/meminfo", "MemTotal: 9 kB\nMemAvailable: 8 kB\n");
+	open_device();
+	elm__device_keep_open(device);
+	elm__device_read_at(device, ELM__READ_TEMPERATURE, SECOND, &sample);
+	assert_value(sample.temperature, 40);
+	assert_false(sample.memory_total.measured);
+	put("/sys/class/thermal/thermal_zone0/temp", "45000\n");
+	elm__device_read_at(device, ELM__READ_MEMORY, 2 * SECOND, &sample);
+	assert_value(sample.temperature, 40);
+	assert_value(sample.memory_total, 9 * 1024);
+	elm__device_read_at(device, ELM__READ_TEMPERATURE, 3 * SECOND, &sample);
+	assert_value(sample.temperature, 45);
+	put("/sys/class/thermal/thermal_zone0/temp", "");
+	elm__device_read_at(device, ELM__READ_TEMPERATURE, 4 * SECOND, &sample);
+	assert_unmeasured(sample.temperatures[0].reading, "no value");
+	finish();
+}
+
 static void what_only_root_may_read(void **state)
 {
 	char path[8192];
@@ -443,6 +531,9 @@ int main(void)
 		cmocka_unit_test(rails_without_an_input_are_added_up),
 		cmocka_unit_test(counters_of_energy_wrap),
 		cmocka_unit_test(a_counter_that_starts_over_is_no_power),
+		cmocka_unit_test(throttling_is_noticed),
+		cmocka_unit_test(another_process_by_its_number),
+		cmocka_unit_test(files_that_stay_open),
 		cmocka_unit_test(what_only_root_may_read),
 		cmocka_unit_test(other_chips_tell_microwatts),
 		cmocka_unit_test(this_machine),
