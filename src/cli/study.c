@@ -9,13 +9,8 @@ int cli_no_study(const cli_context *cli)
 }
 
 static const cli_command *const verbs[] = {
-	&cli_cmd_study_run,
-	&cli_cmd_study_report,
-	&cli_cmd_study_compare,
-	&cli_cmd_study_export,
-	&cli_cmd_study_import,
-	&cli_cmd_study_worker,
-	NULL,
+	&cli_cmd_study_run,    &cli_cmd_study_show,   &cli_cmd_study_report, &cli_cmd_study_compare,
+	&cli_cmd_study_export, &cli_cmd_study_import, &cli_cmd_study_worker, NULL,
 };
 
 const cli_command cli_cmd_study = {

@@ -9,6 +9,7 @@ extern const cli_command cli_cmd_study_export;
 extern const cli_command cli_cmd_study_import;
 extern const cli_command cli_cmd_study_report;
 extern const cli_command cli_cmd_study_run;
+extern const cli_command cli_cmd_study_show;
 extern const cli_command cli_cmd_study_worker;
 
 /* Says that this program was built without SQLite, which most of these need. Returns CLI_FAILED. */

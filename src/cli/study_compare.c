@@ -23,12 +23,12 @@ static const cli_option arguments[] = {
 static const struct {
 	const char *title;
 	double scale;
-} shown[ELM__COMPARE_METRICS] = {
-	[ELM__COMPARE_TTFT] = { "TTFT ms", 1e3 },
-	[ELM__COMPARE_TBT] = { "TBT ms", 1e3 },
-	[ELM__COMPARE_TOTAL] = { "total ms", 1e3 },
-	[ELM__COMPARE_MEMORY] = { "peak MiB", 1.0 / (1 << 20) },
-	[ELM__COMPARE_ENERGY] = { "J/token", 1 },
+} shown[ELM__OUTCOME_METRICS] = {
+	[ELM__OUTCOME_TTFT] = { "TTFT ms", 1e3 },
+	[ELM__OUTCOME_TBT] = { "TBT ms", 1e3 },
+	[ELM__OUTCOME_TOTAL] = { "total ms", 1e3 },
+	[ELM__OUTCOME_MEMORY] = { "peak MiB", 1.0 / (1 << 20) },
+	[ELM__OUTCOME_ENERGY] = { "J/token", 1 },
 };
 
 static void print_metric(const elm__compared *g, size_t m)
@@ -55,7 +55,7 @@ static int print_table(const elm__comparison *c)
 	printf("%-15s %-15s %-9s %6s %11s %11s %7s  %s\n", "experiment", "category", "metric",
 	       "pairs", "A", "B", "B/A", "95 % interval");
 	for (size_t i = 0; i < c->count; i++) {
-		for (size_t m = 0; m < ELM__COMPARE_METRICS; m++)
+		for (size_t m = 0; m < ELM__OUTCOME_METRICS; m++)
 			print_metric(&c->groups[i], m);
 		unequal += c->groups[i].pairs - c->groups[i].same_length;
 	}
@@ -81,15 +81,15 @@ static json_t *group_json(const elm__compared *g)
 				   g->category, "pairs", (json_int_t)g->pairs, "same_length",
 				   (json_int_t)g->same_length);
 
-	for (size_t m = 0; m < ELM__COMPARE_METRICS && object; m++) {
+	for (size_t m = 0; m < ELM__OUTCOME_METRICS && object; m++) {
 		const elm__interval *r = &g->ratio[m];
 		json_t *metric =
 			json_pack("{s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "unit",
-				  elm__compare_units[m], "n", (json_int_t)r->n, "a",
+				  elm__outcome_units[m], "n", (json_int_t)r->n, "a",
 				  number(g->a[m]), "b", number(g->b[m]), "ratio", number(r->value),
 				  "low", number(r->low), "high", number(r->high));
 
-		if (json_object_set_new(object, elm__compare_names[m], metric)) {
+		if (json_object_set_new(object, elm__outcome_names[m], metric)) {
 			json_decref(object);
 			object = NULL;
 		}

@@ -277,6 +277,7 @@ static int report(const job *j, const elm__study_summary *sum, elm_status status
 				  "warnings", (json_int_t)sum->warnings));
 	printf("%s: %zu of %zu trials are done, %zu of them now\n", j->s.out,
 	       sum->done_before + sum->done, sum->planned, sum->done);
+	printf("edgelm study show %s prints the results\n", j->s.out);
 	if (sum->rejected || sum->truncated || sum->failed)
 		printf("now: %zu rejected because the prompt does not fit, %zu truncated by the "
 		       "context, %zu failed\n",

@@ -9,92 +9,22 @@
 
 enum { SEED = 1, FEWEST = 6 };
 
-const char *const elm__compare_names[ELM__COMPARE_METRICS] = { "ttft", "tbt", "total",
-							       "peak_memory", "energy_per_token" };
-const char *const elm__compare_units[ELM__COMPARE_METRICS] = { "s", "s", "s", "B", "J" };
-
 /* A query in one variant of one experiment; first one for each trial, then one for all repeats. */
 typedef struct cell {
 	char key[256]; /* experiment, category, and what else tells it apart */
-	char experiment[24], category[24];
-	double values[ELM__COMPARE_METRICS];
-	int64_t prompt, output; /* tokens */
+	const elm__outcome *result;
+	double values[ELM__OUTCOME_METRICS];
 } cell;
 
 typedef struct side {
 	elm__store *store;
-	elm__rows configs, experiments, queries;
+	elm__rows queries;
+	elm__outcomes results;
 	cell *cells;
 	size_t count;
 } side;
 
 /* --- what a study has --- */
-
-/* The row of a table of ids in ascending order. */
-static const void *find_row(const elm__rows *rows, size_t row_size, int64_t id)
-{
-	size_t low = 0, high = rows->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		const char *row = (const char *)rows->items + middle * row_size;
-		int64_t at;
-
-		memcpy(&at, row, sizeof(at)); /* id is the first column */
-		if (at == id)
-			return row;
-		if (at < id)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
-}
-
-static double ratio_of(int64_t a, double b)
-{
-	return a == ELM__STUDY_NONE ? NAN : (double)a / b;
-}
-
-static void fill_values(cell *c, const elm__study_trial *trial)
-{
-	bool spread = trial->ttft_ns != ELM__STUDY_NONE && trial->total_ns != ELM__STUDY_NONE &&
-		      trial->output_tokens > 1;
-
-	c->values[ELM__COMPARE_TTFT] = ratio_of(trial->ttft_ns, 1e9);
-	c->values[ELM__COMPARE_TBT] = spread ? (double)(trial->total_ns - trial->ttft_ns) * 1e-9 /
-						       (double)(trial->output_tokens - 1) :
-					       NAN;
-	c->values[ELM__COMPARE_TOTAL] = ratio_of(trial->total_ns, 1e9);
-	c->values[ELM__COMPARE_MEMORY] = ratio_of(trial->peak_rss_bytes, 1);
-	c->values[ELM__COMPARE_ENERGY] =
-		trial->output_tokens > 0 ? trial->energy_j / (double)trial->output_tokens : NAN;
-	c->prompt = trial->prompt_tokens;
-	c->output = trial->output_tokens;
-}
-
-/* False for what is no result: warm-ups, what was not answered, what damaged files hold. */
-static bool fill_cell(const side *s, const elm__study_trial *trial, cell *c)
-{
-	const elm__study_experiment *e =
-		find_row(&s->experiments, sizeof(*e), trial->experiment_id);
-	const elm__study_query *q = find_row(&s->queries, sizeof(*q), trial->query_id);
-	const elm__study_config *config =
-		e ? find_row(&s->configs, sizeof(*config), e->config_id) : NULL;
-
-	if (!e || !q || !config || trial->warmup != 0 || !trial->status ||
-	    strcmp(trial->status, "ok") || !e->kind || !q->category)
-		return false;
-	snprintf(c->experiment, sizeof(c->experiment), "%s", e->kind);
-	snprintf(c->category, sizeof(c->category), "%s", q->category);
-	/* Two studies without a sweep are compared whatever they are of; the points of a sweep with
-	 * those of the same name. */
-	snprintf(c->key, sizeof(c->key), "%s\t%s\t%08lld\t%s\t%s", c->experiment, c->category,
-		 (long long)q->idx, trial->variant ? trial->variant : "",
-		 s->configs.count > 1 && config->sweep ? config->sweep : "");
-	fill_values(c, trial);
-	return true;
-}
 
 static int by_key(const void *a, const void *b)
 {
@@ -108,8 +38,7 @@ static double median_of(const cell *cells, size_t count, size_t metric, double *
 	for (size_t i = 0; i < count; i++)
 		if (!isnan(cells[i].values[metric]))
 			scratch[n++] = cells[i].values[metric];
-	elm__sort_doubles(scratch, n);
-	return n ? elm__quantile(scratch, n, 0.5) : NAN;
+	return n ? elm__summarize(scratch, n).p50 : NAN;
 }
 
 /* Repeats become one cell each. */
@@ -125,7 +54,7 @@ static elm_status reduce(side *s, elm_error *error)
 
 		for (to = from + 1; to < s->count && !by_key(&s->cells[from], &s->cells[to]); to++)
 			;
-		for (size_t m = 0; m < ELM__COMPARE_METRICS; m++)
+		for (size_t m = 0; m < ELM__OUTCOME_METRICS; m++)
 			one.values[m] = median_of(s->cells + from, to - from, m, scratch);
 		s->cells[kept++] = one;
 	}
@@ -134,22 +63,35 @@ static elm_status reduce(side *s, elm_error *error)
 	return ELM_OK;
 }
 
-static elm_status load_cells(side *s, elm_error *error)
+/* Two studies without a sweep are compared whatever they are of; the points of a sweep with those
+ * of the same name. */
+static bool has_sweep(const elm__outcomes *results)
 {
-	elm__rows trials;
-	elm_status status = elm__store_rows(s->store, ELM__TABLE_trial, NULL, 0, &trials, error);
-	const elm__study_trial *rows = trials.items;
+	for (size_t i = 1; i < results->count; i++)
+		if (strcmp(results->items[i].sweep, results->items[0].sweep))
+			return true;
+	return false;
+}
 
-	if (status == ELM_OK) {
-		s->cells = elm__calloc(trials.count, sizeof(*s->cells));
-		if (!s->cells)
-			status = elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
+static elm_status make_cells(side *s, elm_error *error)
+{
+	bool sweep = has_sweep(&s->results);
+
+	s->cells = elm__calloc(s->results.count, sizeof(*s->cells));
+	if (!s->cells)
+		return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory");
+	for (size_t i = 0; i < s->results.count; i++) {
+		const elm__outcome *r = &s->results.items[i];
+		cell *c = &s->cells[s->count];
+
+		if (!r->answered)
+			continue;
+		s->count++;
+		c->result = r;
+		memcpy(c->values, r->values, sizeof(c->values));
+		snprintf(c->key, sizeof(c->key), "%s\t%s\t%08lld\t%s\t%s", r->experiment,
+			 r->category, (long long)r->idx, r->variant, sweep ? r->sweep : "");
 	}
-	for (size_t i = 0; i < trials.count && status == ELM_OK; i++)
-		s->count += fill_cell(s, &rows[i], &s->cells[s->count]);
-	elm__rows_release(&trials);
-	if (status)
-		return status;
 	qsort(s->cells, s->count, sizeof(*s->cells), by_key);
 	return reduce(s, error);
 }
@@ -159,20 +101,16 @@ static elm_status load(side *s, elm__store *store, elm_error *error)
 	elm_status status;
 
 	s->store = store;
-	status = elm__store_rows(store, ELM__TABLE_config, NULL, 0, &s->configs, error);
+	status = elm__store_rows(store, ELM__TABLE_query, NULL, 0, &s->queries, error);
 	if (status == ELM_OK)
-		status = elm__store_rows(store, ELM__TABLE_experiment, NULL, 0, &s->experiments,
-					 error);
-	if (status == ELM_OK)
-		status = elm__store_rows(store, ELM__TABLE_query, NULL, 0, &s->queries, error);
-	return status ? status : load_cells(s, error);
+		status = elm__outcomes_load(store, &s->results, error);
+	return status ? status : make_cells(s, error);
 }
 
 static void release(side *s)
 {
-	elm__rows_release(&s->configs);
-	elm__rows_release(&s->experiments);
 	elm__rows_release(&s->queries);
+	elm__outcomes_release(&s->results);
 	elm__free(s->cells);
 }
 
@@ -240,11 +178,12 @@ static elm_status compare_group(elm__compared *group, const cell *a, const cell 
 {
 	elm_status status = ELM_OK;
 
-	memcpy(group->experiment, a->experiment, sizeof(group->experiment));
-	memcpy(group->category, a->category, sizeof(group->category));
+	memcpy(group->experiment, a->result->experiment, sizeof(group->experiment));
+	memcpy(group->category, a->result->category, sizeof(group->category));
 	for (size_t i = 0; i < group->pairs; i++)
-		group->same_length += a[i].prompt == b[i].prompt && a[i].output == b[i].output;
-	for (size_t m = 0; m < ELM__COMPARE_METRICS && status == ELM_OK; m++)
+		group->same_length += a[i].result->prompt == b[i].result->prompt &&
+				      a[i].result->output == b[i].result->output;
+	for (size_t m = 0; m < ELM__OUTCOME_METRICS && status == ELM_OK; m++)
 		status = compare_metric(group, a, b, m, x, y, error);
 	return status;
 }
@@ -263,8 +202,8 @@ static elm_status compare_groups(const side *a, const side *b, elm__comparison *
 		const cell *first = &a->cells[from];
 
 		while (from + group->pairs < a->count &&
-		       !strcmp(first[group->pairs].experiment, first->experiment) &&
-		       !strcmp(first[group->pairs].category, first->category))
+		       !strcmp(first[group->pairs].result->experiment, first->result->experiment) &&
+		       !strcmp(first[group->pairs].result->category, first->result->category))
 			group->pairs++;
 		status = compare_group(group, first, &b->cells[from], x, y, error);
 		from += group->pairs;

@@ -8,28 +8,15 @@
 #ifndef ELM_STUDY_COMPARE_H
 #define ELM_STUDY_COMPARE_H
 
-#include "study/stats.h"
-#include "study/store.h"
-
-typedef enum elm__compare_metric {
-	ELM__COMPARE_TTFT,   /* seconds */
-	ELM__COMPARE_TBT,    /* seconds from token to token, mean of an answer */
-	ELM__COMPARE_TOTAL,  /* seconds */
-	ELM__COMPARE_MEMORY, /* bytes: peak of the resident memory */
-	ELM__COMPARE_ENERGY, /* joules for each token of the answer */
-	ELM__COMPARE_METRICS
-} elm__compare_metric;
-
-extern const char *const elm__compare_names[ELM__COMPARE_METRICS];
-extern const char *const elm__compare_units[ELM__COMPARE_METRICS];
+#include "study/outcome.h"
 
 /* The pairs of one category in one experiment. */
 typedef struct elm__compared {
 	char experiment[24], category[24];
 	size_t pairs;
 	size_t same_length; /* of them with equally long prompts and answers */
-	double a[ELM__COMPARE_METRICS], b[ELM__COMPARE_METRICS]; /* medians; NaN: unmeasured */
-	elm__interval ratio[ELM__COMPARE_METRICS];		 /* b / a; n = 0 where unmeasured;
+	double a[ELM__OUTCOME_METRICS], b[ELM__OUTCOME_METRICS]; /* medians; NaN: unmeasured */
+	elm__interval ratio[ELM__OUTCOME_METRICS];		 /* b / a; n = 0 where unmeasured;
 						    no limits below 6 pairs */
 } elm__compared;
 

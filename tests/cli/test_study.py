@@ -212,6 +212,22 @@ class Run(Study):
                    "--ctx", "1024")
 
 
+    def test_the_table_of_results(self):
+        shown = json.loads(edgelm("study", "show", self.folder / "all", "--json").stdout)
+        rows = {(r["experiment"], r["category"], r["variant"]): r for r in shown["results"]}
+        self.assertEqual(len(rows), len(shown["results"]))
+        for category in CATEGORIES:
+            row = rows["workload", category, ""]
+            self.assertEqual((row["asked"], row["answered"], row["ttft"]["n"], row["ttft"]["unit"]), (2, 2, 2, "s"))
+            times = [r["ttft_ns"] / 1e9 for r in self.trials("all", "workload") if r["category"] == category and not r["warmup"]]
+            self.assertAlmostEqual(row["ttft"]["mean"], sum(times) / 2)
+            self.assertAlmostEqual(row["ttft"]["max"], max(times))
+        alone = [r["duration_ns"] / 1e9 for r in self.rows("all", "SELECT duration_ns FROM probe WHERE phase = 'alone'")]
+        self.assertAlmostEqual(shown["probe"]["alone"]["min"], min(alone))
+        table = edgelm("study", "show", self.folder / "all").stdout
+        lengths = re.findall(r"^output-length +conversational +n=(\d+) +2 ", table, re.M)
+        self.assertEqual(lengths, ["10", "50", "120", "230", "400"])
+
     def test_compared_with_itself(self):
         same = json.loads(edgelm("study", "compare", self.folder / "all", self.folder / "all", "--json").stdout)
         self.assertEqual((same["only_a"], same["only_b"]), (0, 0))
