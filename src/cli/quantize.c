@@ -75,7 +75,8 @@ typedef struct job {
 	elm__calib calib;
 	elm__quant_plan plan;
 	elm__pool *pool;
-	elm__kernels kernels;
+	elm__kernels kernels; /* where there is no model */
+	elm__multiplier multiplier;
 	cli_progress progress;
 	const volatile int *interrupted;
 } job;
@@ -215,6 +216,9 @@ static elm_status start_pool(job *j, elm_error *error)
 	if (status)
 		return status;
 	elm__kernels_init(&j->kernels, elm__cpu_detect() & mask);
+	status = elm__multiplier_init(&j->multiplier, &j->kernels, threads, error);
+	if (status)
+		return status;
 	return elm__pool_create(threads, threads <= cores ? cpus : NULL, &j->pool, error);
 }
 
@@ -234,7 +238,7 @@ static elm_status write_file(job *j, elm_error *error)
 	o.pool = j->pool ? j->pool : j->walk.pool;
 	j->awq.feedback = j->s->method == METHOD_BOTH;
 	j->awq.pool = j->gptq.pool = o.pool;
-	j->awq.kernels = j->model ? &j->model->kernels : &j->kernels;
+	j->awq.multiplier = j->gptq.multiplier = j->pool ? &j->multiplier : &j->walk.multiplier;
 	j->awq.calib = j->gptq.calib = &j->calib;
 	if (j->calib.inputs) {
 		o.name = j->s->method == METHOD_AUTO ? "imatrix" : methods[j->s->method];
@@ -338,6 +342,7 @@ static int run(cli_context *cli)
 		status = write_file(&j, &error);
 	code = status ? cli_fail_error(cli, &error) : print_report(&j);
 	elm__pool_free(j.pool);
+	elm__multiplier_release(&j.multiplier);
 	elm__awq_release(&j.awq);
 	elm__gptq_release(&j.gptq);
 	elm__quant_plan_release(&j.plan);

@@ -37,7 +37,7 @@ typedef struct source {
 
 typedef struct search {
 	elm__pool *pool;
-	const elm__kernels *kernels;
+	const elm__multiplier *multiplier;
 	const elm__channels *c;
 	tensor *readers[ELM__READERS_MAX];
 	size_t n_readers;
@@ -54,25 +54,16 @@ typedef struct workplace {
 	float *e, *g;  /* ROWS rows each: errors, and the products with H */
 	float *scaled; /* a row */
 	void *blocks;  /* of a row: never more than its floats */
-	void *gemm;
 } workplace;
-
-static size_t workplace_floats(const search *s)
-{
-	size_t row = (s->c->cols + 15) & ~(size_t)15, gemm = s->kernels->gemm_scratch();
-
-	return (2 * ROWS + 2) * row + ((gemm / sizeof(float) + 31) & ~(size_t)15);
-}
 
 static workplace workplace_at(const search *s, unsigned member)
 {
-	size_t row = (s->c->cols + 15) & ~(size_t)15;
+	size_t row = s->c->cols;
 	workplace w = { .e = s->scratch + member * s->scratch_floats };
 
 	w.g = w.e + ROWS * row;
 	w.scaled = w.g + ROWS * row;
 	w.blocks = w.scaled + row;
-	w.gemm = w.scaled + 2 * row;
 	return w;
 }
 
@@ -91,49 +82,21 @@ static bool round_row(const search *s, const workplace *to, const tensor *t, siz
 	return true;
 }
 
-/* g = H e, or what the diagonal says of it, for `rows` rows. */
-static void multiply(const search *s, const workplace *w, size_t rows)
-{
-	size_t n = s->c->cols;
-	const elm__gemm product = { .m = rows,
-				    .n = n,
-				    .k = n,
-				    .a = w->e,
-				    .a_row = n,
-				    .a_col = 1,
-				    .b = s->c->products,
-				    .b_row = n,
-				    .b_col = 1,
-				    .c = w->g,
-				    .c_row = n };
-
-	if (s->c->products)
-		s->kernels->gemm(&product, w->gemm);
-	else
-		for (size_t i = 0; i < rows * n; i++)
-			w->g[i] = s->c->square[i % n] * w->e[i];
-}
-
 /* e^T H e of sampled rows [first, first + count). */
-static void search_rows(search *s, const workplace *w, size_t first, size_t count)
+static void search_rows(search *s, const workplace *w, unsigned member, size_t first, size_t count)
 {
-	size_t n = s->c->cols;
 	bool fine[ROWS];
 
 	for (size_t r = 0; r < count; r++) {
 		const tensor *t = s->readers[(first + r) / s->sampled];
 		size_t row = (first + r) % s->sampled * t->rows / s->sampled;
 
-		fine[r] = round_row(s, w, t, row, w->e + r * n);
+		fine[r] = round_row(s, w, t, row, w->e + r * t->cols);
 	}
-	multiply(s, w, count);
-	for (size_t r = 0; r < count; r++) {
-		double loss = 0;
-
-		for (size_t i = 0; i < n; i++)
-			loss += (double)w->e[r * n + i] * (double)w->g[r * n + i];
-		s->losses[first + r] = fine[r] ? loss : (double)INFINITY;
-	}
+	elm__channels_weigh(s->c, s->multiplier, member, w->e, count, w->g, s->losses + first);
+	for (size_t r = 0; r < count; r++)
+		if (!fine[r])
+			s->losses[first + r] = INFINITY;
 }
 
 static void search_member(void *user, unsigned index, unsigned count)
@@ -146,7 +109,7 @@ static void search_member(void *user, unsigned index, unsigned count)
 	while ((ticket = elm__pool_next(s->pool)) * ROWS < all) {
 		size_t first = ticket * ROWS;
 
-		search_rows(s, &w, first, all - first < ROWS ? all - first : ROWS);
+		search_rows(s, &w, index, first, all - first < ROWS ? all - first : ROWS);
 	}
 }
 
@@ -364,7 +327,9 @@ static bool worthwhile(const search *s)
 static elm_status scale_input(elm__awq *a, const elm__quant_plan *plan, elm__role role,
 			      elm_error *error)
 {
-	search s = { .pool = a->pool, .kernels = a->kernels, .c = elm__calib_at(a->calib, role) };
+	search s = { .pool = a->pool,
+		     .multiplier = a->multiplier,
+		     .c = elm__calib_at(a->calib, role) };
 	size_t cols = s.c->cols, members = elm__pool_count(a->pool);
 	source from = source_of(a, plan->hp, role);
 	elm_status status = find_readers(a, plan, role, &s, error);
@@ -379,7 +344,7 @@ static elm_status scale_input(elm__awq *a, const elm__quant_plan *plan, elm__rol
 		if (s.readers[i]->rows < s.sampled)
 			s.sampled = s.readers[i]->rows;
 	s.importance = a->importance[role.input];
-	s.scratch_floats = workplace_floats(&s);
+	s.scratch_floats = (2 * ROWS + 2) * ((cols + 15) & ~(size_t)15);
 	memory = elm__malloc_aligned(64,
 				     (4 * cols + 16 + members * s.scratch_floats) * sizeof(float));
 	s.losses = elm__calloc(s.n_readers * s.sampled, sizeof(double));
@@ -479,9 +444,9 @@ static elm_status encode(elm__awq *a, tensor *t, const elm__channels *c, const f
 		return elm_error_set(error, ELM_ERR_NO_MEMORY, "out of memory for %s",
 				     t->item->tensor->name);
 	if (u)
-		return elm__gptq_encode(a->pool, t->item->type, t->weights, t->rows, c, u,
-					t->blocks, &fed, error);
-	return elm__clip_encode(a->pool, a->kernels, t->item->type, t->weights, t->rows, c,
+		return elm__gptq_encode(a->pool, a->multiplier, t->item->type, t->weights, t->rows,
+					c, u, t->blocks, &fed, error);
+	return elm__clip_encode(a->pool, a->multiplier, t->item->type, t->weights, t->rows, c,
 				t->blocks, &clipped, error);
 }
 
@@ -517,7 +482,7 @@ static elm_status encode_input(elm__awq *a, const elm__quant_plan *plan, elm__ro
 /* The text passes the layer as it is, and is looked at. */
 static void observe(elm__awq *a, uint32_t layer)
 {
-	elm__calib_observer see = { a->calib, layer };
+	elm__calib_observer see = { a->calib, layer, &a->walk->multiplier };
 	const elm__observer observer = { elm__calib_see, &see };
 
 	for (int i = 0; i < ELM__INPUTS; i++)

@@ -11,7 +11,6 @@
 #define ELM_COMPRESS_AWQ_H
 
 #include "compress/quantize.h"
-#include "kernel/kernel.h"
 
 /*
  * The method. With a walk, which the text makes through the model as it is, `calib` is empty and
@@ -21,7 +20,7 @@ typedef struct elm__awq {
 	elm__walk *walk;
 	elm__calib *calib;
 	elm__pool *pool;
-	const elm__kernels *kernels;
+	const elm__multiplier *multiplier;
 	bool feedback; /* codes are found by elm__gptq_encode afterwards; needs products */
 	/* private: what out entries point to */
 	struct elm__awq_tensor *tensors;

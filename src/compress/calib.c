@@ -150,6 +150,6 @@ void elm__calib_see(void *observer, elm__input input, const float *x, size_t str
 	const elm__calib_observer *o = observer;
 
 	(void)cols;
-	elm__channels_add(elm__calib_at(o->calib, (elm__role){ o->layer, input }), x, stride, rows,
-			  index, count);
+	elm__channels_add(elm__calib_at(o->calib, (elm__role){ o->layer, input }), o->multiplier, x,
+			  stride, rows, index, count);
 }

@@ -67,6 +67,7 @@ ELM_NODISCARD elm_status elm__calib_check_products(const elm__calib *calib, elm_
 typedef struct elm__calib_observer {
 	elm__calib *calib;
 	uint32_t layer;
+	const elm__multiplier *multiplier; /* of the walk */
 } elm__calib_observer;
 void elm__calib_see(void *observer, elm__input input, const float *x, size_t stride, size_t rows,
 		    size_t cols, unsigned index, unsigned count);

@@ -21,7 +21,7 @@ static void see_output(elm__calib *calib, const elm__walk *walk)
 			model->kernels.rms_norm(state + i * width, model->weights.output_norm,
 						model->hparams.norm_epsilon, walk->copy + i * width,
 						width);
-		elm__channels_add(c, walk->copy, width, walk->window, 0, 1);
+		elm__channels_add(c, &walk->multiplier, walk->copy, width, walk->window, 0, 1);
 	}
 }
 
@@ -64,7 +64,7 @@ static elm_status keep(const elm__calib *calib, const elm__walk *walk,
 elm_status elm__calib_collect(elm__calib *calib, elm__walk *walk, const elm__calibrate_options *o,
 			      elm_error *error)
 {
-	elm__calib_observer see = { calib, 0 };
+	elm__calib_observer see = { calib, 0, &walk->multiplier };
 	const elm__observer observer = { elm__calib_see, &see };
 	uint64_t saved = elm__now_ns();
 	elm_status status = ELM_OK;

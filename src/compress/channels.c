@@ -3,9 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-/* The register tile of products: 4 x 8 sums in vectors of four. */
-typedef float vec __attribute__((vector_size(16), aligned(4)));
-enum { TILE = 4, WIDE = 8, UNIT = 16 };
+/* Channels whose sums and products one member makes at a time. */
+enum { UNIT = 64 };
 
 /* Sums of channel i, in double over one call, so that long texts lose nothing. */
 static void add_sums(elm__channels *c, const float *x, size_t stride, size_t rows, size_t i)
@@ -26,63 +25,72 @@ static void add_sums(elm__channels *c, const float *x, size_t stride, size_t row
 		c->magnitude[i] += (float)magnitude;
 }
 
-/* products[i .. i+4)[j .. j+8) */
-static void add_tile(elm__channels *c, const float *x, size_t stride, size_t rows, size_t i,
-		     size_t j)
+/* Products of channels [i, end) with all from i on. */
+static void add_products(elm__channels *c, const elm__multiplier *m, const float *x, size_t stride,
+			 size_t rows, size_t i, size_t end, unsigned index)
 {
-	vec sums[TILE][2] = { 0 };
+	const elm__gemm product = { .m = end - i,
+				    .n = c->cols - i,
+				    .k = rows,
+				    .a = x + i,
+				    .a_row = 1,
+				    .a_col = stride,
+				    .b = x + i,
+				    .b_row = stride,
+				    .b_col = 1,
+				    .c = c->products + i * c->cols + i,
+				    .c_row = c->cols,
+				    .add = true };
 
-	for (size_t t = 0; t < rows; t++) {
-		const float *row = x + t * stride;
-		vec low, high;
-
-		memcpy(&low, row + j, sizeof(low));
-		memcpy(&high, row + j + 4, sizeof(high));
-		for (size_t k = 0; k < TILE; k++) {
-			sums[k][0] += row[i + k] * low;
-			sums[k][1] += row[i + k] * high;
-		}
-	}
-	for (size_t k = 0; k < TILE; k++)
-		for (size_t l = 0; l < WIDE; l++)
-			c->products[(i + k) * c->cols + j + l] += sums[k][l / 4][l % 4];
+	elm__multiply(m, index, &product);
 }
 
-static void add_edge(elm__channels *c, const float *x, size_t stride, size_t rows, size_t i,
-		     size_t j)
-{
-	float sum = 0;
-
-	for (size_t t = 0; t < rows; t++)
-		sum += x[t * stride + i] * x[t * stride + j];
-	c->products[i * c->cols + j] += sum;
-}
-
-/* The products of channels [i, i + rows of a tile) with all from i on. */
-static void add_products(elm__channels *c, const float *x, size_t stride, size_t rows, size_t i)
-{
-	size_t end = i + TILE < c->cols ? i + TILE : c->cols, j = i;
-
-	if (end == i + TILE)
-		for (; j + WIDE <= c->cols; j += WIDE)
-			add_tile(c, x, stride, rows, i, j);
-	for (; j < c->cols; j++)
-		for (size_t k = i; k < end; k++)
-			add_edge(c, x, stride, rows, k, j);
-}
-
-void elm__channels_add(elm__channels *channels, const float *x, size_t stride, size_t rows,
-		       unsigned index, unsigned count_members)
+void elm__channels_add(elm__channels *channels, const elm__multiplier *m, const float *x,
+		       size_t stride, size_t rows, unsigned index, unsigned count_members)
 {
 	if (!index)
 		channels->count += rows;
 	/* Units go round the members: those on the left have more products to make. */
-	for (size_t unit = index; unit * UNIT < channels->cols; unit += count_members)
-		for (size_t i = unit * UNIT; i < (unit + 1) * UNIT && i < channels->cols; i++) {
+	for (size_t unit = index; unit * UNIT < channels->cols; unit += count_members) {
+		size_t begin = unit * UNIT, end = begin + UNIT;
+
+		end = end < channels->cols ? end : channels->cols;
+		for (size_t i = begin; i < end; i++)
 			add_sums(channels, x, stride, rows, i);
-			if (channels->products && i % TILE == 0)
-				add_products(channels, x, stride, rows, i);
+		if (channels->products)
+			add_products(channels, m, x, stride, rows, begin, end, index);
+	}
+}
+
+void elm__channels_weigh(const elm__channels *c, const elm__multiplier *m, unsigned member,
+			 const float *e, size_t rows, float *g, double *errors)
+{
+	const elm__gemm product = { .m = rows,
+				    .n = c->cols,
+				    .k = c->cols,
+				    .a = e,
+				    .a_row = c->cols,
+				    .a_col = 1,
+				    .b = c->products,
+				    .b_row = c->cols,
+				    .b_col = 1,
+				    .c = g,
+				    .c_row = c->cols };
+
+	if (c->products)
+		elm__multiply(m, member, &product);
+	for (size_t r = 0; r < rows; r++) {
+		double sum = 0;
+
+		for (size_t i = 0; i < c->cols; i++) {
+			size_t at = r * c->cols + i;
+
+			if (!c->products)
+				g[at] = c->square[i] * e[at];
+			sum += (double)e[at] * (double)g[at];
 		}
+		errors[r] = sum;
+	}
 }
 
 void elm__channels_mirror(elm__channels *channels)

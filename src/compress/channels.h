@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "compress/multiplier.h"
+
 typedef struct elm__channels {
 	size_t cols;
 	uint64_t count;	  /* vectors */
@@ -25,10 +27,18 @@ typedef struct elm__channels {
 /*
  * Adds `rows` vectors, `stride` floats apart, of which this member, `index` of `count_members`,
  * does its share; member 0 counts them. The order of additions does not depend on the number of
- * members. Products fill the part right of and on the diagonal.
+ * members. Of the products, those right of and on the diagonal are made.
  */
-void elm__channels_add(elm__channels *channels, const float *x, size_t stride, size_t rows,
-		       unsigned index, unsigned count_members);
+void elm__channels_add(elm__channels *channels, const elm__multiplier *multiplier, const float *x,
+		       size_t stride, size_t rows, unsigned index, unsigned count_members);
+
+/*
+ * What errors of weights do to outputs: for `rows` rows e of cols errors each, g = H e with H the
+ * products, and errors[row] = e^T H e, the squared error summed over all vectors. Where products
+ * are not known the squares stand for them, as if channels were uncorrelated.
+ */
+void elm__channels_weigh(const elm__channels *channels, const elm__multiplier *multiplier,
+			 unsigned member, const float *e, size_t rows, float *g, double *errors);
 
 /* Copies the upper triangle of the products to the lower. */
 void elm__channels_mirror(elm__channels *channels);

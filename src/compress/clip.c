@@ -15,7 +15,7 @@ enum { ROWS = 16, ROUNDS = 4, TRIALS = 40, SUB_MAX = 32 };
 
 typedef struct job {
 	elm__pool *pool;
-	const elm__kernels *kernels;
+	const elm__multiplier *multiplier;
 	elm_type type;
 	const elm__scale_facts *facts;
 	elm__levels levels;
@@ -31,11 +31,11 @@ typedef struct job {
 
 /* What a member works on: ROWS rows of floats each. */
 typedef struct batch {
+	unsigned member;
 	size_t first, count; /* rows */
 	float *e;	     /* errors: decoded minus weight */
 	float *g;	     /* H e */
 	float *delta;	     /* ROWS x SUB_MAX: changes of e in the sub-block at hand */
-	void *gemm;
 } batch;
 
 typedef float vec __attribute__((vector_size(16), aligned(4)));
@@ -166,35 +166,29 @@ static bool tune(const job *j, const batch *b, size_t r, size_t at)
 
 /* --- rows --- */
 
-/* g = H e, or more of it: g += what delta at column `at` adds. */
-static void multiply(const job *j, const batch *b, const float *e, size_t stride, size_t at,
-		     size_t n, bool add)
+/* g += H delta, delta being what has changed from column `at` on. */
+static void follow(const job *j, const batch *b, size_t at)
 {
 	const elm__gemm product = { .m = b->count,
 				    .n = j->cols,
-				    .k = n,
-				    .a = e,
-				    .a_row = stride,
+				    .k = (size_t)j->facts->sub,
+				    .a = b->delta,
+				    .a_row = SUB_MAX,
 				    .a_col = 1,
 				    .b = j->c->products + at * j->cols,
 				    .b_row = j->cols,
 				    .b_col = 1,
 				    .c = b->g,
 				    .c_row = j->cols,
-				    .add = add };
+				    .add = true };
 
-	j->kernels->gemm(&product, b->gemm);
+	elm__multiply(j->multiplier, b->member, &product);
 }
 
-static void keep_errors(const job *j, const batch *b, double *errors)
+static void weigh(const job *j, const batch *b, double *errors)
 {
-	for (size_t r = 0; r < b->count; r++) {
-		double sum = 0;
-
-		for (size_t i = 0; i < j->cols; i++)
-			sum += (double)b->e[r * j->cols + i] * (double)b->g[r * j->cols + i];
-		errors[b->first + r] = sum;
-	}
+	elm__channels_weigh(j->c, j->multiplier, b->member, b->e, b->count, b->g,
+			    errors + b->first);
 }
 
 static elm_status round_rows(const job *j, const batch *b)
@@ -243,8 +237,7 @@ static elm_status encode_rows(const job *j, const batch *b)
 
 	if (status)
 		return status;
-	multiply(j, b, b->e, j->cols, 0, j->cols, false);
-	keep_errors(j, b, j->errors[1]);
+	weigh(j, b, j->errors[1]);
 	for (int round = 0; round < ROUNDS && changed; round++) {
 		changed = false;
 		for (size_t at = 0; at < j->cols; at += (size_t)j->facts->sub) {
@@ -253,11 +246,11 @@ static elm_status encode_rows(const job *j, const batch *b)
 			for (size_t r = 0; r < b->count; r++)
 				any |= tune(j, b, r, at);
 			if (any)
-				multiply(j, b, b->delta, SUB_MAX, at, (size_t)j->facts->sub, true);
+				follow(j, b, at);
 			changed |= any;
 		}
 	}
-	keep_errors(j, b, j->errors[0]);
+	weigh(j, b, j->errors[0]);
 	store_codes(j, b);
 	return ELM_OK;
 }
@@ -267,12 +260,11 @@ static void encode_member(void *user, unsigned index, unsigned count)
 	job *j = user;
 	char *scratch = j->scratch + index * j->scratch_bytes;
 	size_t floats = ROWS * j->cols, ticket;
-	batch b = { .e = (float *)(void *)scratch };
+	batch b = { .member = index, .e = (float *)(void *)scratch };
 
 	(void)count;
 	b.g = b.e + floats;
 	b.delta = b.g + floats;
-	b.gemm = b.delta + ROWS * SUB_MAX;
 	while ((ticket = elm__pool_next(j->pool)) * ROWS < j->rows && !atomic_load(&j->status)) {
 		elm_status status;
 
@@ -284,13 +276,13 @@ static void encode_member(void *user, unsigned index, unsigned count)
 	}
 }
 
-elm_status elm__clip_encode(elm__pool *pool, const elm__kernels *kernels, elm_type type,
+elm_status elm__clip_encode(elm__pool *pool, const elm__multiplier *multiplier, elm_type type,
 			    const float *weights, size_t rows, const elm__channels *c, void *blocks,
 			    elm__clip_result *result, elm_error *error)
 {
 	const elm_type_info *info = elm_type_get(type);
 	job j = { .pool = pool,
-		  .kernels = kernels,
+		  .multiplier = multiplier,
 		  .type = type,
 		  .facts = elm__scale_facts_of(type),
 		  .weights = weights,
@@ -304,9 +296,7 @@ elm_status elm__clip_encode(elm__pool *pool, const elm__kernels *kernels, elm_ty
 
 	j.levels = elm__levels_of(j.facts);
 	j.row_bytes = j.cols / j.block * j.block_bytes;
-	/* Each part is a multiple of 64 bytes. */
-	j.scratch_bytes = ROWS * (2 * j.cols + SUB_MAX) * sizeof(float) +
-			  ((kernels->gemm_scratch() + 63) & ~(size_t)63);
+	j.scratch_bytes = ROWS * (2 * j.cols + SUB_MAX) * sizeof(float);
 	j.scratch = elm__malloc_aligned(64, elm__pool_count(pool) * j.scratch_bytes);
 	j.errors[0] = elm__calloc(rows, 2 * sizeof(double));
 	if (j.scratch && j.errors[0]) {

@@ -14,7 +14,6 @@
 
 #include "base/pool.h"
 #include "compress/channels.h"
-#include "kernel/kernel.h"
 
 typedef struct elm__clip_result {
 	double error;	/* of the outputs, squared and summed over what calibrated it */
@@ -25,7 +24,7 @@ typedef struct elm__clip_result {
  * Encodes `rows` x c->cols weights into blocks of `type`, which has scales (quant/scales.h). Of
  * `c` the squares and products are used. ELM_ERR_ARGUMENT for a weight or square that is no number.
  */
-ELM_NODISCARD elm_status elm__clip_encode(elm__pool *pool, const elm__kernels *kernels,
+ELM_NODISCARD elm_status elm__clip_encode(elm__pool *pool, const elm__multiplier *multiplier,
 					  elm_type type, const float *weights, size_t rows,
 					  const elm__channels *c, void *blocks,
 					  elm__clip_result *result, elm_error *error);

@@ -12,106 +12,135 @@
 
 /* --- one matrix --- */
 
+/* Rows that are worked on together. */
+enum { ROWS = 16 };
+
 typedef struct job {
 	elm__pool *pool;
+	const elm__multiplier *multiplier;
 	elm_type type;
 	const float *weights, *u;
 	const elm__channels *c;
 	size_t rows, cols, row_bytes, block_bytes, block;
 	char *out;
-	char *scratch; /* per member: 2 rows of floats and a row of blocks */
+	char *scratch; /* per member, as `batch` has it */
 	size_t scratch_bytes;
 	double *errors[2]; /* per row: with feedback, rounded */
 	atomic_int status;
 } job;
 
-/* Rounds weights [at, at + block) of a row on the grid that fits them as they are now, and feeds
- * the errors to all that come. Returns what the errors cost. */
-static double feed_block(const job *j, float *w, size_t at, void *block, elm_status *status)
+/* What a member works on, ROWS rows of each. */
+typedef struct batch {
+	unsigned member;
+	size_t first, count; /* rows */
+	float *w;	     /* weights as they are now, then H e */
+	float *e;	     /* errors of a block, negative, over U[i][i]; then of all weights */
+	char *rounded;	     /* blocks */
+} batch;
+
+/* Rounds weights [at, at + block) of a row on the grid that fits them as they are now, feeds the
+ * errors to the rest of the block, and keeps them for what comes after it. */
+static elm_status feed_block(const job *j, float *w, size_t at, char *block, float *errors)
 {
 	uint8_t codes[ELM__BLOCK_SUPER];
-	float errors[ELM__BLOCK_SUPER];
-	double cost = 0;
 	elm__grid grid;
+	elm_status status = elm__quantize_row(j->type, w + at, j->c->square + at, block, j->block);
 
-	*status = elm__quantize_row(j->type, w + at, j->c->square + at, block, j->block);
-	if (*status || !elm__grid_load(j->type, block, &grid))
-		return 0;
+	if (status || !elm__grid_load(j->type, block, &grid))
+		return status;
 	for (size_t i = 0; i < j->block; i++) {
 		const float *u = j->u + (at + i) * j->cols + at;
 		float decoded;
 
 		codes[i] = elm__grid_code(&grid, (int)i, w[at + i], &decoded);
-		errors[i] = (w[at + i] - decoded) / u[i];
-		cost += (double)errors[i] * (double)errors[i];
+		errors[i] = (decoded - w[at + i]) / u[i];
 		for (size_t k = i + 1; k < j->block; k++)
-			w[at + k] -= errors[i] * u[k];
+			w[at + k] += errors[i] * u[k];
 	}
 	elm__codes_store(j->type, codes, block);
-	for (size_t i = 0; i < j->block; i++) {
-		const float *u = j->u + (at + i) * j->cols;
+	return ELM_OK;
+}
 
-		for (size_t k = at + j->block; k < j->cols; k++)
-			w[k] -= errors[i] * u[k];
+/* Feeds the errors of the block at `at` to all weights that come after it. */
+static void feed_rest(const job *j, const batch *b, size_t at)
+{
+	size_t next = at + j->block;
+	const elm__gemm product = { .m = b->count,
+				    .n = j->cols - next,
+				    .k = j->block,
+				    .a = b->e,
+				    .a_row = j->block,
+				    .a_col = 1,
+				    .b = j->u + at * j->cols + next,
+				    .b_row = j->cols,
+				    .b_col = 1,
+				    .c = b->w + next,
+				    .c_row = j->cols,
+				    .add = true };
+
+	if (next < j->cols)
+		elm__multiply(j->multiplier, b->member, &product);
+}
+
+/* The cost of rows as they are encoded. */
+static void weigh(const job *j, const batch *b, const char *blocks, double *errors)
+{
+	for (size_t r = 0; r < b->count; r++) {
+		const float *weights = j->weights + (b->first + r) * j->cols;
+		float *e = b->e + r * j->cols;
+
+		elm__dequant_ref[j->type](blocks + r * j->row_bytes, e, j->cols);
+		for (size_t i = 0; i < j->cols; i++)
+			e[i] -= weights[i];
 	}
-	return cost;
+	elm__channels_weigh(j->c, j->multiplier, b->member, b->e, b->count, b->w,
+			    errors + b->first);
 }
 
-/* e^T H e for the errors of a row. */
-static double cost_of(const job *j, const float *e)
+static elm_status encode_rows(const job *j, const batch *b)
 {
-	double cost = 0;
+	const float *weights = j->weights + b->first * j->cols;
+	char *out = j->out + b->first * j->row_bytes;
+	elm_status status = ELM_OK;
 
-	for (size_t i = 0; i < j->cols; i++) {
-		const float *h = j->c->products + i * j->cols;
-		double sums[4] = { 0 };
-
-		for (size_t k = 0; k + 4 <= j->cols; k += 4)
-			for (size_t l = 0; l < 4; l++)
-				sums[l] += (double)h[k + l] * (double)e[k + l];
-		cost += (double)e[i] * ((sums[0] + sums[1]) + (sums[2] + sums[3]));
+	for (size_t r = 0; r < b->count && !status; r++)
+		status = elm__quantize_row(j->type, weights + r * j->cols, j->c->square,
+					   b->rounded + r * j->row_bytes, j->cols);
+	memcpy(b->w, weights, b->count * j->cols * sizeof(*weights));
+	for (size_t at = 0; at < j->cols && !status; at += j->block) {
+		for (size_t r = 0; r < b->count && !status; r++)
+			status = feed_block(j, b->w + r * j->cols, at,
+					    out + r * j->row_bytes + at / j->block * j->block_bytes,
+					    b->e + r * j->block);
+		if (!status)
+			feed_rest(j, b, at);
 	}
-	return cost;
-}
-
-/* The cost of a row as it is encoded; `e` is scratch. */
-static double encoded_cost(const job *j, const float *weights, const void *blocks, float *e)
-{
-	elm__dequant_ref[j->type](blocks, e, j->cols);
-	for (size_t i = 0; i < j->cols; i++)
-		e[i] = weights[i] - e[i];
-	return cost_of(j, e);
-}
-
-static elm_status encode_row(const job *j, size_t row, char *scratch)
-{
-	const float *weights = j->weights + row * j->cols;
-	char *out = j->out + row * j->row_bytes;
-	float *w = (float *)(void *)scratch, *e = w + j->cols;
-	char *rounded = (char *)(void *)(e + j->cols);
-	elm_status status = elm__quantize_row(j->type, weights, j->c->square, rounded, j->cols);
-
-	memcpy(w, weights, j->cols * sizeof(*w));
-	for (size_t at = 0; at < j->cols && !status; at += j->block)
-		feed_block(j, w, at, out + at / j->block * j->block_bytes, &status);
 	if (status)
 		return status;
-	j->errors[0][row] = encoded_cost(j, weights, out, e);
-	j->errors[1][row] = encoded_cost(j, weights, rounded, e);
-	if (!(j->errors[0][row] < j->errors[1][row]))
-		memcpy(out, rounded, j->row_bytes);
+	weigh(j, b, out, j->errors[0]);
+	weigh(j, b, b->rounded, j->errors[1]);
+	for (size_t r = 0; r < b->count; r++)
+		if (!(j->errors[0][b->first + r] < j->errors[1][b->first + r]))
+			memcpy(out + r * j->row_bytes, b->rounded + r * j->row_bytes, j->row_bytes);
 	return ELM_OK;
 }
 
 static void encode_member(void *user, unsigned index, unsigned count)
 {
 	job *j = user;
-	size_t row;
+	size_t ticket;
+	batch b = { .member = index };
 
 	(void)count;
-	while ((row = elm__pool_next(j->pool)) < j->rows && !atomic_load(&j->status)) {
-		elm_status status = encode_row(j, row, j->scratch + index * j->scratch_bytes);
+	b.w = (float *)(void *)(j->scratch + index * j->scratch_bytes);
+	b.e = b.w + ROWS * j->cols;
+	b.rounded = (char *)(b.e + ROWS * j->cols);
+	while ((ticket = elm__pool_next(j->pool)) * ROWS < j->rows && !atomic_load(&j->status)) {
+		elm_status status;
 
+		b.first = ticket * ROWS;
+		b.count = j->rows - b.first < ROWS ? j->rows - b.first : ROWS;
+		status = encode_rows(j, &b);
 		if (status)
 			atomic_store(&j->status, status);
 	}
@@ -129,12 +158,14 @@ static void sum_up(const job *j, elm__gptq_result *result)
 	}
 }
 
-elm_status elm__gptq_encode(elm__pool *pool, elm_type type, const float *weights, size_t rows,
-			    const elm__channels *c, const float *u, void *blocks,
-			    elm__gptq_result *result, elm_error *error)
+elm_status elm__gptq_encode(elm__pool *pool, const elm__multiplier *multiplier, elm_type type,
+			    const float *weights, size_t rows, const elm__channels *c,
+			    const float *u, void *blocks, elm__gptq_result *result,
+			    elm_error *error)
 {
 	const elm_type_info *info = elm_type_get(type);
 	job j = { .pool = pool,
+		  .multiplier = multiplier,
 		  .type = type,
 		  .weights = weights,
 		  .u = u,
@@ -147,7 +178,7 @@ elm_status elm__gptq_encode(elm__pool *pool, elm_type type, const float *weights
 	elm_status status;
 
 	j.row_bytes = j.cols / j.block * j.block_bytes;
-	j.scratch_bytes = (2 * j.cols * sizeof(float) + j.row_bytes + 63) & ~(size_t)63;
+	j.scratch_bytes = (ROWS * (2 * j.cols * sizeof(float) + j.row_bytes) + 63) & ~(size_t)63;
 	j.scratch = elm__malloc_aligned(64, elm__pool_count(pool) * j.scratch_bytes);
 	j.errors[0] = elm__calloc(rows, sizeof(double));
 	j.errors[1] = elm__calloc(rows, sizeof(double));
@@ -180,7 +211,7 @@ static elm__role role_at(uint32_t layer, int input)
 /* What quantised layers before and quantised parts of this one make the input see. */
 static elm_status look(elm__gptq *g, elm__role role, elm_error *error)
 {
-	elm__calib_observer see = { g->calib, role.layer };
+	elm__calib_observer see = { g->calib, role.layer, &g->walk->multiplier };
 	const elm__observer observer = { elm__calib_see, &see };
 	elm__channels *c = elm__calib_at(g->calib, role);
 
@@ -268,8 +299,8 @@ static elm_status encode(elm__gptq *g, const elm__quant_item *item, elm__role ro
 					     t->name);
 		status = elm__decode_tensor(t, weights, error);
 		if (!status)
-			status = elm__gptq_encode(g->pool, item->type, weights, rows, c, u, blocks,
-						  &result, error);
+			status = elm__gptq_encode(g->pool, g->multiplier, item->type, weights, rows,
+						  c, u, blocks, &result, error);
 		elm__free(weights);
 		if (!status) {
 			g->rows += rows;

@@ -22,9 +22,10 @@ typedef struct elm__gptq_result {
  * Encodes `rows` x c->cols weights into blocks of `type`, row by row the better of rounding with
  * importance and feedback. `u` comes from elm__inverse_factor. Weights are finite.
  */
-ELM_NODISCARD elm_status elm__gptq_encode(elm__pool *pool, elm_type type, const float *weights,
-					  size_t rows, const elm__channels *c, const float *u,
-					  void *blocks, elm__gptq_result *result, elm_error *error);
+ELM_NODISCARD elm_status elm__gptq_encode(elm__pool *pool, const elm__multiplier *multiplier,
+					  elm_type type, const float *weights, size_t rows,
+					  const elm__channels *c, const float *u, void *blocks,
+					  elm__gptq_result *result, elm_error *error);
 
 /*
  * The method. With a walk, every layer is calibrated on what the layers before it give once they
@@ -35,8 +36,9 @@ typedef struct elm__gptq {
 	elm__walk *walk;
 	elm__calib *calib; /* with a walk: created with products, and empty */
 	elm__pool *pool;
-	uint64_t rows, improved; /* statistics */
-	uint32_t rounded;	 /* tensors whose Hessian cannot be inverted: only rounded */
+	const elm__multiplier *multiplier; /* for its members */
+	uint64_t rows, improved;	   /* statistics */
+	uint32_t rounded; /* tensors whose Hessian cannot be inverted: only rounded */
 	/* private */
 	float *scratch, *u;
 	size_t room;

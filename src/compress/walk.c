@@ -116,6 +116,9 @@ static elm_status take_forward(elm__walk *w, const elm__walk_options *o, elm_err
 	status = elm__pool_create(limits.threads, limits.threads <= cores ? cpus : NULL, &w->pool,
 				  error);
 	if (!status)
+		status = elm__multiplier_init(&w->multiplier, &w->model->kernels, limits.threads,
+					      error);
+	if (!status)
 		w->forward = elm__forward_init(w->scratch, w->model, &w->kv, w->pool, &limits);
 	return status;
 }
@@ -155,6 +158,7 @@ elm_status elm__walk_init(elm__walk *walk, elm_model *model, const elm_token *to
 void elm__walk_release(elm__walk *walk)
 {
 	elm__pool_free(walk->pool);
+	elm__multiplier_release(&walk->multiplier);
 	elm__free_aligned(walk->scratch);
 	elm__free(walk->tokens);
 	elm__pages_free(walk->kv.base, walk->kv_bytes);

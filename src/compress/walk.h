@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/pool.h"
+#include "compress/multiplier.h"
 #include "model/forward.h"
 
 typedef struct elm__walk_options {
@@ -26,6 +27,7 @@ typedef struct elm__walk_options {
 typedef struct elm__walk {
 	elm_model *model;
 	elm__pool *pool;
+	elm__multiplier multiplier; /* for its members */
 	uint32_t windows, window;
 	uint32_t layer;	   /* the layer at hand */
 	uint32_t done;	   /* windows that have passed it */

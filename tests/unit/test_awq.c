@@ -107,7 +107,7 @@ static elm_status scale(const char *from, const char *to, size_t *changed, elm_e
 	u.awq = (elm__awq){ .walk = &s.walk,
 			    .calib = &s.calib,
 			    .pool = s.walk.pool,
-			    .kernels = &s.model->kernels };
+			    .multiplier = &s.walk.multiplier };
 	options.pool = s.walk.pool;
 	if (!status)
 		status = elm__quantize(&plan, to, &options, error);

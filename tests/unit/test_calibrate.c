@@ -142,7 +142,11 @@ static void walks_that_cannot_be(void **state)
 static void sums_as_defined(void **state)
 {
 	enum { ROWS = 23 };
+	elm__multiplier multiplier;
+	elm__kernels kernels;
 
+	elm__kernels_init(&kernels, 0);
+	assert_int_equal(elm__multiplier_init(&multiplier, &kernels, 3, NULL), ELM_OK);
 	for (size_t cols = 1; cols < 80; cols += 13) {
 		float *x = malloc(ROWS * cols * sizeof(*x)), *sums[2][4];
 
@@ -159,7 +163,7 @@ static void sums_as_defined(void **state)
 			c.magnitude = to[2];
 			c.products = to[3];
 			for (unsigned m = 0; m < members; m++)
-				elm__channels_add(&c, x, cols, ROWS, m, members);
+				elm__channels_add(&c, &multiplier, x, cols, ROWS, m, members);
 			elm__channels_mirror(&c);
 			assert_int_equal(c.count, ROWS);
 		}
@@ -189,6 +193,7 @@ static void sums_as_defined(void **state)
 		}
 		free(x);
 	}
+	elm__multiplier_release(&multiplier);
 }
 
 /* --- files --- */

@@ -20,6 +20,8 @@
 enum { COLS = 256, ROWS = 12, SAMPLES = 700 };
 
 static elm__random dice;
+static elm__kernels kernels;
+static elm__multiplier multiplier;
 
 /* About normal. */
 static float noise(void)
@@ -42,7 +44,7 @@ static void fill(elm__channels *c, size_t cols, size_t samples)
 	for (size_t t = 0; t < samples; t++) {
 		for (size_t i = 0; i < cols; i++)
 			x[i] = (i ? 0.8f * x[i - 1] : 0) + noise() * (i % 16 ? 1 : 4);
-		elm__channels_add(c, x, cols, 1, 0, 1);
+		elm__channels_add(c, &multiplier, x, cols, 1, 0, 1);
 	}
 	elm__channels_mirror(c);
 	free(x);
@@ -215,8 +217,8 @@ static void errors_fed_back(void **state)
 		if (!info || info->block_elements == 1)
 			continue;
 		row_bytes = COLS / info->block_elements * info->block_bytes;
-		assert_int_equal(elm__gptq_encode(pool, (elm_type)type, weights, ROWS, &c, u,
-						  blocks, &result, NULL),
+		assert_int_equal(elm__gptq_encode(pool, &multiplier, (elm_type)type, weights, ROWS,
+						  &c, u, blocks, &result, NULL),
 				 ELM_OK);
 		for (size_t r = 0; r < ROWS; r++)
 			assert_int_equal(elm__quantize_row((elm_type)type, weights + r * COLS,
@@ -237,8 +239,8 @@ static void errors_fed_back(void **state)
 		elm__gptq_result result;
 		elm_error error = { 0 };
 
-		assert_true(elm__gptq_encode(pool, ELM_TYPE_Q4_0, weights, ROWS, &c, u, blocks,
-					     &result, &error) != ELM_OK);
+		assert_true(elm__gptq_encode(pool, &multiplier, ELM_TYPE_Q4_0, weights, ROWS, &c, u,
+					     blocks, &result, &error) != ELM_OK);
 		assert_contains(error.text, "not a number");
 	}
 	free(weights);
@@ -255,14 +257,12 @@ static void clipped(void **state)
 	enum { ODD_ROWS = 2 * ROWS + 1 }; /* no multiple of what is computed together */
 	float *weights = malloc(ODD_ROWS * COLS * sizeof(float));
 	uint8_t *blocks = malloc(ODD_ROWS * COLS * 2), *rounded = malloc(ODD_ROWS * COLS * 2);
-	elm__kernels kernels;
 	elm__clip_result result;
 	elm_error error = { 0 };
 	elm__channels c;
 	elm__pool *pool;
 
 	assert_int_equal(elm__pool_create(2, NULL, &pool, NULL), ELM_OK);
-	elm__kernels_init(&kernels, 0);
 	fill(&c, COLS, SAMPLES);
 	for (size_t i = 0; i < ODD_ROWS * COLS; i++)
 		weights[i] = noise();
@@ -274,8 +274,8 @@ static void clipped(void **state)
 		if (!elm__scale_facts_of((elm_type)type))
 			continue;
 		row_bytes = COLS / info->block_elements * info->block_bytes;
-		assert_int_equal(elm__clip_encode(pool, &kernels, (elm_type)type, weights, ODD_ROWS,
-						  &c, blocks, &result, NULL),
+		assert_int_equal(elm__clip_encode(pool, &multiplier, (elm_type)type, weights,
+						  ODD_ROWS, &c, blocks, &result, NULL),
 				 ELM_OK);
 		for (size_t r = 0; r < ODD_ROWS; r++) {
 			assert_int_equal(elm__quantize_row((elm_type)type, weights + r * COLS,
@@ -291,7 +291,7 @@ static void clipped(void **state)
 		assert_true(is < 0.9 * was);
 	}
 	weights[7] = NAN;
-	assert_true(elm__clip_encode(pool, &kernels, ELM_TYPE_Q4_0, weights, ROWS, &c, blocks,
+	assert_true(elm__clip_encode(pool, &multiplier, ELM_TYPE_Q4_0, weights, ROWS, &c, blocks,
 				     &result, &error) != ELM_OK);
 	assert_contains(error.text, "not a number");
 	free(weights);
@@ -309,6 +309,13 @@ int main(void)
 		cmocka_unit_test(clipped),
 	};
 
+	int failed;
+
 	elm__random_seed(&dice, 11);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	elm__kernels_init(&kernels, 0);
+	if (elm__multiplier_init(&multiplier, &kernels, ELM__POOL_MAX, NULL))
+		return 1;
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	elm__multiplier_release(&multiplier);
+	return failed;
 }

@@ -38,6 +38,8 @@ static void reconstruction_is_the_optimum(void **state)
 	elm__channels c = { .cols = COLS, .products = products, .square = square };
 	uint32_t kept[KEPT], gone[COLS - KEPT];
 	elm__reconstruction r, r1;
+	elm__multiplier multiplier;
+	elm__kernels kernels;
 	double trace = 0, bare = 0, error = 0;
 	elm__pool *pool, *one;
 
@@ -54,8 +56,11 @@ static void reconstruction_is_the_optimum(void **state)
 						   (float)elm__random_unit(&dice) - 0.3f;
 	for (int i = 0; i < ROWS * COLS; i++)
 		weights[i] = (float)elm__random_unit(&dice) - 0.5f;
-	elm__channels_add(&c, x[0], COLS, SAMPLES, 0, 1);
+	elm__kernels_init(&kernels, 0);
+	assert_int_equal(elm__multiplier_init(&multiplier, &kernels, 1, NULL), ELM_OK);
+	elm__channels_add(&c, &multiplier, x[0], COLS, SAMPLES, 0, 1);
 	elm__channels_mirror(&c);
+	elm__multiplier_release(&multiplier);
 	assert_int_equal(elm__pool_create(3, NULL, &pool, NULL), ELM_OK);
 	assert_int_equal(elm__pool_create(1, NULL, &one, NULL), ELM_OK);
 	assert_int_equal(elm__reconstruct(pool, &c, weights, ROWS, kept, KEPT, out, &r, NULL),
