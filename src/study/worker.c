@@ -48,6 +48,9 @@ static elm_status prompt_tokens(const worker *w, const elm__prompt *prompt, elm_
 	if (!prompt->chat)
 		return elm_tokenize(w->tokenizer, prompt->text, strlen(prompt->text),
 				    ELM_TOKENIZE_BOS, tokens, count, error);
+	if (!w->format.chat_template)
+		return elm_error_set(error, ELM_ERR_UNSUPPORTED,
+				     "the model has no chat template; give one with --template");
 	messages = prompt->system ?
 			   json_pack("[{s:s, s:s}, {s:s, s:s}]", "role", "system", "content",
 				     prompt->system, "role", "user", "content", prompt->text) :

@@ -414,6 +414,48 @@ class Ways(Study):
         server.kill()
         self.fails(1, "cannot connect", "run", "--url", url, "--out", self.folder / "gone", "--experiments", "median")
 
+    def test_the_worker_answers_lines(self):
+        lines = [{"ask": {"text": "hello", "max_tokens": 6, "seed": 1, "ignore_eos": True}},
+                 {"count": {"text": "abc"}},
+                 {"ask": {"text": "hello", "max_tokens": 6, "seed": 1, "ignore_eos": True}},
+                 {"ask": {"text": "x", "max_tokens": 5, "streams": 9}}, {"ask": {"chat": True, "text": "x"}}, {"nothing": 1},
+                 {"ask": {"text": 3}}]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        result = edgelm("study", "worker", self.model, "--threads", "1", "--temp", "0", input=text)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        ready, first, count, second, *wrong = map(json.loads, result.stdout.splitlines())
+        self.assertEqual(ready["ready"]["files"][0], str(self.model))
+        self.assertEqual(len(first["answers"][0]["tokens"]), 6)
+        self.assertEqual(first["answers"][0]["text"], second["answers"][0]["text"])
+        self.assertEqual(second["answers"][0]["reused_tokens"], 0)
+        self.assertEqual(count, {"tokens": 5})
+        for reply, part in zip(wrong, ("9 streams are too many", "no chat template", "neither", '"text"'), strict=True):
+            self.assertIn(part, reply["error"])
+        # Not JSON is the end of it.
+        result = edgelm("study", "worker", self.model, "--threads", "1", input="what?\n")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("invalid JSON", result.stderr)
+
+    def test_a_worker_that_dies_is_a_failed_trial(self):
+        """The worker is killed while it answers; the study goes on with another one."""
+        options = ("--queries", self.queries(), "--experiments", "output-length", "--repeats", "100", "--threads", "1")
+        study = subprocess.Popen([EDGELM, "study", "run", str(self.model), "--out", str(self.folder / "dies"), *map(str, options), "--json"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.wait_for_trials("dies", 3)
+        children = pathlib.Path(f"/proc/{study.pid}/task/{study.pid}/children")
+        if not children.exists():
+            study.kill()
+            study.communicate()
+            self.skipTest("the kernel does not list children")
+        os.kill(int(children.read_text().split()[0]), signal.SIGKILL)
+        out, err = study.communicate(timeout=200)
+        self.assertEqual(study.returncode, 0, err)
+        summary = json.loads(out)
+        self.assertEqual((summary["failed"], summary["done"]), (1, summary["planned"]))
+        failed, = self.rows("dies", "SELECT * FROM trial WHERE status = 'failed'")
+        self.assertIn("the worker was killed", failed["error"])
+        self.assertEqual((failed["output_tokens"], failed["text"], failed["ttft_ns"]), (0, None, None))
+
     def test_usage(self):
         out = self.folder / "wrong"
         for part, *arguments in (("give a MODEL or --url", "--out", out),
