@@ -51,7 +51,7 @@ measure() {
 	jq -n -r --arg title "$2" --argjson bytes "$(wc -c <"$file")" --slurpfile kld "$base.kld" \
 		--slurpfile bench "$base.bench" --slurpfile tasks "$base.tasks" '
 		def digits($n): . * pow(10; $n) | round / pow(10; $n);
-		def short: if . < 0.0000001 then "0" else
+		def short: if . < 0.000000001 then "0" else
 			(log10 | floor) as $e | "\(. / pow(10; $e) | digits(1))e\($e)" end;
 		$kld[0] as $k | $tasks[0].all as $t |
 		"| \($title) | \($bytes / 1000000 | digits(2)) | \($k.perplexity.value | digits(4)) | " +
