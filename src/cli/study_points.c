@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/hash.h"
+#include "cpu/cpu.h"
 
 enum { MAX_POINTS = 256, MAX_SWEEPS = 8, MAX_WORDS = 48, MAX_KEY_FILE = 4096 };
 
@@ -60,6 +61,7 @@ static int sweep_kind(const char *name, size_t length)
 /* Numbers are checked here, so that a mistake is found before hours of measuring. */
 static bool is_value(int kind, const char *text)
 {
+	uint32_t mask;
 	int64_t number;
 
 	switch (kind) {
@@ -73,6 +75,8 @@ static bool is_value(int kind, const char *text)
 			if (!strcmp(cli_kv_type_names[i], text))
 				return true;
 		return false;
+	case SWEEP_ISA:
+		return !elm__cpu_parse_tier(text, &mask, NULL);
 	default:
 		return *text != '\0';
 	}

@@ -456,11 +456,30 @@ class Ways(Study):
         self.assertIn("the worker was killed", failed["error"])
         self.assertEqual((failed["output_tokens"], failed["text"], failed["ttft_ns"]), (0, None, None))
 
+    def test_energy_is_power_over_time(self):
+        """A tree of files with a sensor of 5 watts."""
+        chip = self.folder / "root/sys/class/hwmon/hwmon0"
+        chip.mkdir(parents=True)
+        (chip / "name").write_text("power_meter\n")
+        (chip / "power1_input").write_text("5000000\n")
+        self.run_study("watts", *QUICK, "--queries", self.queries(), "--experiments", "idle,workload", "--sysroot", self.folder / "root")
+        rows = self.rows("watts", "SELECT * FROM trial WHERE recorded")
+        self.assertLess(4, len(rows))
+        for row in rows:
+            self.assertIsNone(row["energy_note"])
+            self.assertEqual(row["energy_scope"], "sensors")
+            self.assertAlmostEqual(row["energy_j"], 5 * row["wall_ns"] / 1e9, delta=0.2 * row["energy_j"] + 1e-3)
+            if row["query_id"]:
+                self.assertAlmostEqual(row["idle_j"], row["energy_j"], delta=1e-6)
+        power, = self.rows("watts", "SELECT DISTINCT value FROM sample s JOIN metric m ON m.id = s.metric_id WHERE m.name = 'power'")
+        self.assertEqual(power["value"], 5)
+
     def test_usage(self):
         out = self.folder / "wrong"
         for part, *arguments in (("give a MODEL or --url", "--out", out),
                                  ("there is no \"mean\"", self.model, "--out", out, "--experiments", "idle,mean"),
                                  ("is not a value of threads", self.model, "--out", out, "--sweep", "threads=0"),
+                                 ("is not a value of isa", self.model, "--out", out, "--sweep", "isa=scalar,sse9"),
                                  ("was given twice", self.model, "--out", out, "--sweep", "ctx=1", "--sweep", "ctx=2"),
                                  ("--faithful sets --ctx itself", self.model, "--out", out, "--faithful", "--ctx", "9"),
                                  ("need --url", self.model, "--out", out, "--pid", "1")):
