@@ -118,7 +118,7 @@ static elm_status add_varied(const elm__report_source *s, const varied *v, elm_e
 	return ELM_OK;
 }
 
-/* The ratio of the means of two groups, by the delta method. */
+/* The ratio of the means of two groups; its interval by the delta method, on logarithms. */
 static elm__interval mean_ratio(const elm__values *a, const elm__values *b)
 {
 	elm__interval x = elm__mean_interval(a->items, a->count),
@@ -130,11 +130,11 @@ static elm__interval mean_ratio(const elm__values *a, const elm__values *b)
 	if (!ratio.n)
 		ratio.value = NAN;
 	if (isfinite(x.high) && isfinite(y.high)) {
-		double spread = ratio.value *
-				hypot((x.high - x.value) / x.value, (y.high - y.value) / y.value);
+		double spread =
+			exp(hypot((x.high - x.value) / x.value, (y.high - y.value) / y.value));
 
-		ratio.low = ratio.value - spread;
-		ratio.high = ratio.value + spread;
+		ratio.low = ratio.value / spread;
+		ratio.high = ratio.value * spread;
 	}
 	return ratio;
 }

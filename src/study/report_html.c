@@ -309,7 +309,14 @@ static void put_figure(elm__buf *out, const elm__figure *f)
 
 static const char *model_name(const elm__results *r)
 {
-	return r->model && r->model->name ? r->model->name : "a model";
+	const char *slash;
+
+	if (!r->model)
+		return "a model";
+	if (r->model->name && r->model->name[0])
+		return r->model->name;
+	slash = r->model->path ? strrchr(r->model->path, '/') : NULL;
+	return slash ? slash + 1 : r->model->path ? r->model->path : "a model";
 }
 
 static const char *machine_name(const elm__results *r)

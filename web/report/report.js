@@ -95,6 +95,7 @@
 		const plot = new uPlot({
 			width: place.clientWidth || 700,
 			height: 300,
+			legend: { markers: { width: 0, fill: (u, index) => shown[index - 1] } },
 			cursor: { drag: { x: true, y: true, uni: 20 }, points: { size: 8 } },
 			scales: {
 				x: { time: false, range: names.length ? [-0.5, names.length - 0.5] :
