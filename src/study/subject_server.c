@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "http/client.h"
 #include "http/sse.h"
+#include "study/completion.h"
 #include "study/subject.h"
 
 enum {
@@ -39,10 +40,9 @@ typedef struct reply {
 	const elm__ask *ask;
 	elm__answer *answer;
 	elm__sse sse;
-	elm__buf text;
+	elm__completion completion;
 	int64_t *token_ns; /* absolute until it has ended */
 	size_t capacity, pieces;
-	char stop[32];
 	elm_status status;
 	elm_error error;
 	pthread_t thread;
@@ -98,70 +98,15 @@ static json_t *body_json(const server *s, const elm__ask *ask)
 
 /* --- the stream --- */
 
-/* What is not a number of tokens is left out. */
-static void take_number(const json_t *object, const char *key, int64_t *out)
-{
-	const json_t *value = json_object_get(object, key);
-
-	if (json_is_integer(value) && json_integer_value(value) >= 0)
-		*out = json_integer_value(value);
-}
-
-static void take_usage(reply *r, const json_t *event)
-{
-	const json_t *usage = json_object_get(event, "usage");
-	const json_t *details = json_object_get(usage, "prompt_tokens_details");
-	elm__study_trial *row = &r->answer->row;
-
-	take_number(usage, "prompt_tokens", &row->prompt_tokens);
-	take_number(usage, "completion_tokens", &row->output_tokens);
-	take_number(details, "cached_tokens", &row->reused_tokens);
-}
-
-static void take_text(reply *r, const json_t *choice, uint64_t now)
-{
-	const json_t *delta = json_object_get(choice, "delta");
-	const char *text = json_string_value(
-		json_object_get(delta ? delta : choice, delta ? "content" : "text"));
-	const char *finish = json_string_value(json_object_get(choice, "finish_reason"));
-
-	/* What a model thinks before it answers is text that has arrived, too. */
-	if (delta && (!text || !*text))
-		text = json_string_value(json_object_get(delta, "reasoning_content"));
-	if (finish)
-		snprintf(r->stop, sizeof(r->stop), "%s", finish);
-	if (!text || !*text)
-		return;
-	elm__buf_puts(&r->text, text);
-	if (r->pieces < r->capacity)
-		r->token_ns[r->pieces++] = (int64_t)now;
-}
-
 static bool on_event(void *user, const char *name, const char *data, size_t length)
 {
 	uint64_t now = elm__now_ns();
 	reply *r = user;
-	json_t *event;
-	const json_t *choices, *wrong;
+	bool more;
 
-	if (!strcmp(data, "[DONE]"))
-		return true;
-	r->status = elm__json_parse("event of the server", data, length, &event, &r->error);
-	if (r->status)
-		return false;
-	wrong = json_object_get(event, "error");
-	choices = json_object_get(event, "choices");
-	if (json_is_object(wrong)) {
-		const char *message = json_string_value(json_object_get(wrong, "message"));
-
-		r->status = elm_error_set(&r->error, ELM_ERR_IO, "the server says: %s",
-					  message ? message : "an error without a message");
-	}
-	if (json_array_size(choices))
-		take_text(r, json_array_get(choices, 0), now);
-	if (json_is_object(json_object_get(event, "usage")))
-		take_usage(r, event);
-	json_decref(event);
+	r->status = elm__completion_event(&r->completion, data, length, &more, &r->error);
+	if (more && r->pieces < r->capacity)
+		r->token_ns[r->pieces++] = (int64_t)now;
 	return r->status == ELM_OK;
 }
 
@@ -222,7 +167,10 @@ static void fill_answer(reply *r, const elm__http_result *result, uint64_t end)
 	r->answer->token_ns = r->token_ns;
 	r->answer->token_count = r->pieces;
 	row->status = "ok";
-	row->stop = !strcmp(r->stop, "length") ? "length" : "eos";
+	row->stop = !strcmp(r->completion.stop, "length") ? "length" : "eos";
+	row->prompt_tokens = r->completion.prompt_tokens;
+	row->reused_tokens = r->completion.reused_tokens;
+	row->output_tokens = r->completion.output_tokens;
 	row->wall_ns = (int64_t)(end - result->sent_ns);
 	if (row->output_tokens == ELM__STUDY_NONE)
 		row->output_tokens = (int64_t)r->pieces;
@@ -253,8 +201,6 @@ static void run_reply(reply *r)
 
 	elm__sse_init(&r->sse, MAX_EVENT, on_event, r);
 	status = post(r, &result, &error);
-	if (status == ELM_OK)
-		status = elm__buf_status(&r->text, &error);
 	r->error = error;
 	if (status == ELM_OK) {
 		fill_answer(r, &result, elm__now_ns());
@@ -281,6 +227,7 @@ static elm_status init_reply(server *s, reply *r, const elm__ask *ask, elm__answ
 			     size_t index, elm_error *error)
 {
 	r->s = s;
+	elm__completion_init(&r->completion);
 	r->ask = ask;
 	r->answer = &answers->items[index];
 	r->capacity = (size_t)ask->max_tokens + 16;
@@ -304,12 +251,12 @@ static elm_status finish_reply(reply *r, elm__answers *answers, elm_error *error
 
 	if (status)
 		elm_error_set(error, status, "%s", r->error.text);
-	r->answer->row.text =
-		elm__arena_strndup(&answers->arena, elm__buf_text(&r->text), r->text.length);
+	r->answer->row.text = elm__arena_strndup(
+		&answers->arena, elm__buf_text(&r->completion.text), r->completion.text.length);
 	if (!status && r->error.text[0])
 		r->answer->row.error =
 			elm__arena_strndup(&answers->arena, r->error.text, strlen(r->error.text));
-	elm__buf_release(&r->text);
+	elm__completion_release(&r->completion);
 	return status;
 }
 

@@ -49,6 +49,7 @@ int main(int argc, char **argv)
 	make_folder(folder);
 	seeds_convert();
 	seeds_calib();
+	seeds_completion();
 	seeds_predictions();
 	seeds_gguf();
 	seeds_grammar();

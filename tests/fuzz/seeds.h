@@ -28,6 +28,7 @@ enum {
 
 void seeds_convert(void);
 void seeds_calib(void);
+void seeds_completion(void);
 void seeds_predictions(void);
 void seeds_gguf(void);
 void seeds_grammar(void);
