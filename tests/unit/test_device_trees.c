@@ -388,9 +388,8 @@ static bool is_of_interest(const tree_file *file)
 /* One file of a tree after the other: gone, a folder, a link to nowhere, nonsense, denied. */
 static void spoil(const tree_file *files, const json_t *before)
 {
-	static const char *const texts[] = {
-		"", "\n", "nonsense\n", "-\n", "99999999999999999999999999\n", "12z\n", "1.5\n"
-	};
+	static const char *const texts[] = { "", "nonsense\n", "12z\n",
+					     "99999999999999999999999999\n" };
 
 	for (const tree_file *f = files; f->path; f++) {
 		char full[4096];
