@@ -39,7 +39,8 @@ static const cli_option arguments[] = {
 static const cli_option options[] = {
 	{ "method", 0, CLI_CHOICE(S, method), "METHOD",
 	  "how codes are found: rtn rounds to the nearest; imatrix weighs errors by --calib; awq "
-	  "scales channels, gptq feeds errors back, awq-gptq does both, with --file or a --calib "
+	  "scales channels and clips for the outputs, gptq feeds errors back, awq-gptq does both, "
+	  "with --file or a --calib "
 	  "that has "
 	  "Hessians; auto is imatrix where "
 	  "there is a calibration",
