@@ -13,6 +13,9 @@
 #include "study/probe.h"
 #include "study/run_internal.h"
 
+/* At least so long, that the work is done several times on a slow device, too. */
+static const double probe_alone_seconds = 2;
+
 enum { WHY = 256, MAX_UNITS = 4096, TICK_NS = 50000000 };
 
 /* --- the prompt --- */
@@ -387,7 +390,7 @@ static elm_status probe_once(runner *r, const elm__trial_plan *trial, size_t pos
 	if (status)
 		return status;
 	status = trial ? run_trial(r, trial, position, error) :
-			 rest(r, r->options->idle_seconds, error);
+			 rest(r, fmax(r->options->idle_seconds, probe_alone_seconds), error);
 	r->summary->done += trial && status == ELM_OK;
 	to = elm__now_ns();
 	count = elm__probe_stop(&probe, units, MAX_UNITS);
