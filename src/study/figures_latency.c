@@ -192,40 +192,46 @@ static elm_status collect(const elm__report_source *s, const elm__study_experime
 	return ELM_OK;
 }
 
-/* How far the mean of a category lies from the line, at most, as a share of the line there. */
-static double category_departure(const fit *f)
+/* How much of what the line leaves unexplained is due to the category, of 1. */
+static double share_of_category(const fit *f)
 {
-	double worst = 0;
+	double all = 0, between = 0;
 
 	for (elm__category c = 0; c < ELM__CATEGORY_COUNT; c++) {
-		double residual = 0, expected = 0;
+		double sum = 0;
+		size_t count = 0;
 
 		for (size_t i = 0; i < f->count; i++)
 			if (f->categories[i] == c) {
-				double on_line = f->line.intercept + f->line.slope * f->xs[i];
+				double rest =
+					f->ys[i] - f->line.intercept - f->line.slope * f->xs[i];
 
-				residual += f->ys[i] - on_line;
-				expected += on_line;
+				sum += rest;
+				all += rest * rest;
+				count++;
 			}
-		if (expected > 0)
-			worst = fmax(worst, fabs(residual) / expected);
+		between += count ? sum * sum / (double)count : 0;
 	}
-	return worst;
+	return all > 0 ? between / all : 0;
 }
 
-static const char *verdict(const fit *f)
+static const char *verdict(const elm__report_source *s, const fit *f)
 {
-	double departure = category_departure(f);
+	double share = share_of_category(f);
 
 	if (f->line.r2 >= 0.95)
 		return "Tokens alone explain these times; no other difference between the "
 		       "categories is needed.";
-	if (departure < 0.05)
-		return "What the line leaves unexplained is scatter and not the category: no "
-		       "category lies more than 5 % off it on average.";
-	if (f->line.r2 >= 0.8)
-		return "Tokens explain most of these times.";
-	return "Tokens alone do not explain these times.";
+	if (share < 0.1)
+		return elm__report_text(
+			s->report,
+			"The rest is scatter within the categories, not a difference "
+			"between them, which makes %.0f %% of it.",
+			100 * share);
+	return elm__report_text(s->report, "%s; the category explains %.0f %% of the rest.",
+				f->line.r2 >= 0.8 ? "Tokens explain most of these times" :
+						    "Tokens alone do not explain these times",
+				100 * share);
 }
 
 static void draw_fit(const elm__report_source *s, elm__figure *figure, const fit *f,
@@ -301,7 +307,7 @@ static elm_status add_fit(const elm__report_source *s, elm__figure *figure,
 				 "%s = %.2f ms %c %.4f ms for each %s: R\u00b2 = %.3f over %zu "
 				 "answers. %s",
 				 f->what, f->line.intercept, f->line.slope < 0 ? '-' : '+',
-				 fabs(f->line.slope), f->of, f->line.r2, f->count, verdict(f));
+				 fabs(f->line.slope), f->of, f->line.r2, f->count, verdict(s, f));
 		if (s->reference)
 			status = put_reference_fit(s, &figure->grid, f, error);
 	}
