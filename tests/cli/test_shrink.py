@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
 EDGELM = MODEL = TEXT = OTHER = ""
@@ -112,10 +111,12 @@ class Compress(Case):
     def test_interrupted(self):
         out = self.path("model")
         before = sorted(os.listdir(FOLDER))
+        goal = ["--target-size", str(min(self.sizes().values())), "-v"]
         process = subprocess.Popen(
-            [EDGELM, *self.options(out, "--target-size", str(min(self.sizes().values())), "-v")],
+            [EDGELM, *(word for word in self.options(out, *goal) if word != "-q")],
             stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        time.sleep(0.5)
+        while "trying" not in process.stderr.readline():
+            self.assertIsNone(process.poll())
         process.send_signal(signal.SIGTERM)
         errors = process.communicate(timeout=60)[1]
         self.assertEqual(process.returncode, 1, errors)
