@@ -9,9 +9,9 @@ FUZZ_SECONDS ?= 60
 DEMO_MODEL = models/edgelm-demo.gguf
 
 help:
-	@echo 'make demo                   build, then ask the demo model a few things, once it is made'
+	@echo 'make demo                   build, then ask the demo model a few things'
 	@echo 'make demo MODEL=file.gguf   the same with text of another [PROMPT="..." TOKENS=100]'
-	@echo 'make demo-model             make the demo model anew, in about an hour'
+	@echo 'make demo-model             make the demo model anew, in one to two hours'
 	@echo 'make test                   build, then run all tests'
 	@echo 'make bench                  build, then time the kernels [MODEL=file.gguf: and the model]'
 	@echo 'make install                build, then install [DESTDIR=...]'

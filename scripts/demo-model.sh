@@ -9,7 +9,7 @@ program=$build/src/cli/edgelm
 here=$(dirname "$0")/..
 
 # Steps of the stages of training.
-copying=600 first=8000 last=16000
+copying=600 first=8000 second=16000 third=24000 last=4000
 
 say() { printf '\n== %s\n' "$1"; }
 
@@ -38,14 +38,16 @@ train $copying copying.gguf -f "$folder/copy.jsonl" --tokenizer "$folder/vocabul
 	--shape width=256,layers=6,heads=8,kv_heads=2,ffn=256,context=512 --batch 1024 \
 	--rate 2e-3 --low-rate 2e-3 --warmup 100
 
-# further STEPS OUTPUT FROM LOW_RATE SEED: from the model FROM; the rate falls to LOW_RATE
+# further STEPS OUTPUT FROM RATE LOW_RATE SEED: from the model FROM; the rate falls to LOW_RATE
 further() {
 	from=$folder/$3
 	train "$1" "$2" --init "$from" -f "$folder/train.jsonl" --valid "$folder/valid.jsonl" \
-		--valid-every 500 --batch 2048 --rows 2048 --rate 8e-4 --low-rate "$4" --warmup 50 --seed "$5"
+		--valid-every 500 --batch 2048 --rows 2048 --rate "$4" --low-rate "$5" --warmup 50 --seed "$6"
 }
-further $first first.gguf copying.gguf 8e-4 2
-further $last last.gguf first.gguf 1e-5 3
+further $first first.gguf copying.gguf 8e-4 8e-4 2
+further $second second.gguf first.gguf 8e-4 1e-5 3
+further $third third.gguf second.gguf 6e-4 1e-5 4
+further $last last.gguf third.gguf 3e-4 5e-6 5
 
 say 'quantising'
 "$program" quantize "$folder/last.gguf" "$folder/edgelm-demo.gguf" Q6_K

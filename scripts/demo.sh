@@ -17,13 +17,14 @@ ask() {
 	printf '\n'
 }
 
-readings='Readings: kitchen 21.4 C, 45 %; attic 17.0 C, 61 %; cellar 12.8 C, 74 %.'
+readings='kitchen temperature: 21.4 C, kitchen humidity: 45 %, attic temperature: 17.0 C, cellar temperature: 12.8 C'
 printf '%s: a model of our own for homes and devices. Docs: docs/DEMO-MODEL.md\n\n' "$model"
 ask '' 'What does the red light on the smoke alarm mean?'
 ask '' 'dim the lights in the kitchen to 40 percent please'
 ask '' 'Remind Priya to water the ferns at 7:45'
 ask "$readings" 'How warm is it in the attic?'
-ask "$readings" 'Which room is the coldest?'
+ask "$readings" 'Is it over 15 degrees in the cellar?'
+ask 'Notes: Priya comes on Friday at 17:40. The ladder is with Amara.' 'Who has the ladder?'
 ask '' 'Turn off the fan in the study and play Blue River in the hall'
 ask '' 'What is the capital of Peru?'
 

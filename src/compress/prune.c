@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/file.h"
 #include "compress/quantize.h"
 #include "gguf/copy.h"
+#include "gguf/forget.h"
 #include "quant/quant.h"
 
 /* What of the rows or columns of a tensor stays. */
@@ -450,7 +450,7 @@ static elm_status write_item(work *w, const item *it, elm_error *error)
 					error);
 	else
 		status = write_cut(w, it, error);
-	elm__map_forget(it->tensor->data, (size_t)it->tensor->bytes);
+	elm__gguf_forget(w->plan->gguf, it->tensor);
 	return status;
 }
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/file.h"
+#include "gguf/forget.h"
 #include "quant/quant.h"
 
 enum { CHUNK_BYTES = 8 << 20, QUANTIZATION_VERSION = 2 };
@@ -72,7 +72,7 @@ static elm_status write_encoded(work *w, const elm__quant_item *item, const elm_
 			status = write_blocks(w, w->chunk, n * row_bytes, error);
 	}
 	/* What has been read is not needed again. */
-	elm__map_forget(item->tensor->data, (size_t)item->tensor->bytes);
+	elm__gguf_forget(w->plan->gguf, item->tensor);
 	return status;
 }
 

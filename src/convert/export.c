@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "convert/convert.h"
 #include "convert/vocabulary.h"
+#include "gguf/forget.h"
 
 enum { MAX_NAME = 256 };
 
@@ -222,7 +223,7 @@ static elm_status write_weights(exporting *x)
 	status = elm__st_writer_begin(&x->writer, x->error);
 	for (size_t i = 0; i < x->count && status == ELM_OK; i++) {
 		status = elm__rows_transfer(&x->items[i].job, write_rows, x, x->error);
-		elm__map_forget(x->items[i].tensor->data, (size_t)x->items[i].tensor->bytes);
+		elm__gguf_forget(x->gguf, x->items[i].tensor);
 	}
 	if (status == ELM_OK)
 		status = elm__st_writer_finish(&x->writer, x->error);

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
+#include "gguf/forget.h"
 #include "gguf/internal.h"
 
 enum { FIRST_CAPACITY = 16 };
@@ -122,6 +124,12 @@ elm_status elm_gguf_open_memory(const char *name, const void *data, size_t size,
 	}
 	*out = gguf;
 	return ELM_OK;
+}
+
+void elm__gguf_forget(const elm_gguf *gguf, const elm_gguf_tensor *tensor)
+{
+	if (gguf->map.data)
+		elm__map_forget(tensor->data, (size_t)tensor->bytes);
 }
 
 const char *elm_gguf_path(const elm_gguf *gguf)

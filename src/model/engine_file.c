@@ -30,6 +30,7 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "gguf/forget.h"
 
 enum { HEADER = 64, ENTRY = 40, AT_TABLE_HASH = 48, AT_HEADER_HASH = 56, ENTRY_HASH = 32 };
 enum { SAMPLES = 16, SAMPLE_BYTES = 64 };
@@ -42,7 +43,7 @@ static uint64_t hash_number(uint64_t value, uint64_t seed)
 	return elm__hash64(bytes, sizeof(bytes), seed);
 }
 
-static uint64_t hash_samples(const elm_gguf_tensor *t, uint64_t seed)
+static uint64_t hash_samples(const elm_gguf *gguf, const elm_gguf_tensor *t, uint64_t seed)
 {
 	uint64_t step = t->bytes / SAMPLES;
 
@@ -53,7 +54,7 @@ static uint64_t hash_samples(const elm_gguf_tensor *t, uint64_t seed)
 	seed = elm__hash64((const char *)t->data + t->bytes - SAMPLE_BYTES, SAMPLE_BYTES, seed);
 	/* The kernel maps many pages around each one touched: without this, sampling would leave
 	 * most of the model in this process. */
-	elm__map_forget(t->data, (size_t)t->bytes);
+	elm__gguf_forget(gguf, t);
 	return seed;
 }
 
@@ -73,7 +74,7 @@ uint64_t elm__engine_key(const elm_gguf *gguf)
 		key = hash_number((uint64_t)t->type, key);
 		for (int d = 0; d < ELM_GGUF_MAX_DIMS; d++)
 			key = hash_number(t->dims[d], key);
-		key = hash_samples(t, key);
+		key = hash_samples(gguf, t, key);
 	}
 	return key;
 }

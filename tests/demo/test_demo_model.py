@@ -14,6 +14,9 @@ import sys
 import tempfile
 import unittest
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+import serving  # noqa: E402
+
 EDGELM = DEMO_DATA = MODEL = TEMPLATE = ""
 TASKS = 0
 FOLDER = pathlib.Path()
@@ -85,6 +88,36 @@ class Model(unittest.TestCase):
             self.assertGreaterEqual(c["accuracy"], 0.97 - slack, name)
         self.assertGreaterEqual(figures["auroc"]["value"], 0.95)
 
+
+    def ask(self, server, messages, **more):
+        request = {"messages": messages, "temperature": 0, "tools": TOOLS, **more}
+        return server.post("/v1/chat/completions", request)["choices"][0]
+
+    def test_calls_through_the_server(self):
+        messages = [{"role": "user", "content": "dim the lights in the den to 40"}]
+        with serving.Server(EDGELM, MODEL, "--threads", "1", "--no-engine-cache") as server:
+            said = self.ask(server, messages)
+            self.assertEqual(said["finish_reason"], "tool_calls")
+            call = said["message"]["tool_calls"][0]
+            self.assertEqual(call["function"]["name"], "dim_light")
+            self.assertEqual(json.loads(call["function"]["arguments"]), {"room": "den", "percent": 40})
+            messages += [said["message"], {"role": "tool", "tool_call_id": call["id"], "content": "ok"}]
+            done = self.ask(server, messages)
+            self.assertEqual((done["finish_reason"], done["message"]["content"]), ("stop", "Done."))
+            messages += [done["message"], {"role": "user", "content": "make it 70"}]
+            call = self.ask(server, messages)["message"]["tool_calls"][0]
+            self.assertEqual(json.loads(call["function"]["arguments"]), {"room": "den", "percent": 70})
+
+    def test_it_hands_over_through_the_server(self):
+        with serving.Server(EDGELM, MODEL, "--threads", "1", "--no-engine-cache") as server:
+            said = self.ask(server, [{"role": "user", "content": "Who wrote Hamlet?"}], logprobs=True)
+        self.assertEqual(said["message"]["content"], "I can only help with this home.")
+        self.assertEqual(said["logprobs"]["content"][0]["token"], "<|defer|>")
+
+
+TOOLS = [{"type": "function", "function": {"name": "dim_light", "parameters": {
+    "type": "object", "required": ["room", "percent"],
+    "properties": {"room": {"type": "string"}, "percent": {"type": "integer"}}}}}]
 
 if __name__ == "__main__":
     EDGELM, DEMO_DATA, MODEL, TEMPLATE = sys.argv[1:5]

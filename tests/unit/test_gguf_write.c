@@ -10,6 +10,8 @@
 #include <cmocka.h>
 #include <edgelm/gguf.h>
 
+#include "base/file.h"
+#include "gguf/forget.h"
 #include "gguf_cases.h"
 #include "support.h"
 
@@ -235,6 +237,39 @@ static void test_every_type(void **state)
 		assert_int_equal(elm_gguf_file_bytes(gguf) % alignments[a], 0);
 		elm_gguf_close(gguf);
 	}
+}
+
+/* What is forgotten can be read again, from a file and from memory. */
+static void test_forget(void **state)
+{
+	const char *path = temp_path("types.gguf");
+	elm_error error = { 0 };
+	elm__buf bytes = { 0 };
+
+	must(write_every_type(path, 4096, &error), &error);
+	must(elm__file_read(path, 1 << 20, &bytes, &error), &error);
+	for (int memory = 0; memory < 2; memory++) {
+		uint64_t at = 0;
+		elm_gguf *gguf;
+
+		if (memory)
+			must(elm_gguf_open_memory("memory", bytes.data, bytes.length, &gguf,
+						  &error),
+			     &error);
+		else
+			gguf = open_file(path);
+		for (size_t i = 0; i < elm_gguf_tensor_count(gguf); i++)
+			elm__gguf_forget(gguf, elm_gguf_tensor_at(gguf, i));
+		for (size_t i = 0; i < elm_gguf_tensor_count(gguf); i++) {
+			const elm_gguf_tensor *tensor = elm_gguf_tensor_at(gguf, i);
+			const uint8_t *data = tensor->data;
+
+			for (uint64_t b = 0; b < tensor->bytes; b++, at++)
+				assert_int_equal(data[b], (uint8_t)(at * 7));
+		}
+		elm_gguf_close(gguf);
+	}
+	elm__buf_release(&bytes);
 }
 
 typedef elm_status step(elm_gguf_writer *writer, elm_error *error);
@@ -623,9 +658,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_kind), cmocka_unit_test(test_replace),
-		cmocka_unit_test(test_every_type), cmocka_unit_test(test_misuse),
-		cmocka_unit_test(test_full_disk),  cmocka_unit_test(test_split),
-		cmocka_unit_test(test_no_memory),  cmocka_unit_test(test_golden),
+		cmocka_unit_test(test_every_type), cmocka_unit_test(test_forget),
+		cmocka_unit_test(test_misuse),	   cmocka_unit_test(test_full_disk),
+		cmocka_unit_test(test_split),	   cmocka_unit_test(test_no_memory),
+		cmocka_unit_test(test_golden),
 	};
 
 	return cmocka_run_group_tests_name("gguf_write", tests, NULL, NULL);

@@ -208,6 +208,9 @@ static const demo_list people = {
 
 void demo_pick_person(demo *d, char out[DEMO_VALUE])
 {
+	static const char *const ranks[] = { "Uncle",	  "Mister",  "Miss",   "Captain",
+					     "Professor", "Grandpa", "Cousin", "Nurse",
+					     "Coach",	  "Little",  "Old",    NULL };
 	bool novel = !d->held && demo_chance(d, 0.6);
 
 	if (novel && demo_chance(d, 0.3))
@@ -216,8 +219,16 @@ void demo_pick_person(demo *d, char out[DEMO_VALUE])
 		invent(d, out);
 	else
 		set(d, out, demo_pick(d, &people));
-	if (novel)
+	if (novel) {
 		out[0] = (char)toupper((unsigned char)out[0]);
+		if (demo_chance(d, 0.2)) {
+			char name[DEMO_VALUE];
+
+			memcpy(name, out, sizeof(name));
+			set(d, out, demo_choose(d, ranks));
+			demo_append(out, DEMO_VALUE, " %s", name);
+		}
+	}
 	lower(d, out);
 }
 
