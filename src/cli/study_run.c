@@ -347,7 +347,7 @@ static int run(cli_context *cli)
 
 const cli_command cli_cmd_study_run = {
 	.name = "run",
-	.summary = "measure latency, memory, processor, temperature and energy of a model",
+	.summary = "measure latency, memory and energy of a model",
 	.description =
 		"Asks a model, or a server, the queries of five categories and measures each: time "
 		"to first token, every token after it, memory, processor, temperatures and power. "

@@ -81,7 +81,7 @@ class WrongUsage(unittest.TestCase):
         self.assertRegex(result.stderr, r'\nTry "edgelm.* --help"\.\n$')
 
     def test_sentences(self):
-        self.check(["complete"], 'there is no command "complete"; did you mean "completion"?')
+        self.check(["completio"], 'there is no command "completio"; did you mean "completion"?')
         self.check(["xyzzy"], 'edgelm: there is no command "xyzzy"')
         self.check(["--verson"], "there is no option --verson; did you mean --version?")
         self.check(["help", "--verbsoe"], "edgelm help: there is no option --verbsoe; did you mean --verbose?")
@@ -158,7 +158,7 @@ class Completion(unittest.TestCase):
         cls.folder.cleanup()
 
     def test_commands_and_options(self):
-        self.assertEqual(complete(self.script, "edgelm", "comp"), ["completion"])
+        self.assertEqual(complete(self.script, "edgelm", "compl"), ["completion"])
         self.assertEqual(complete(self.script, "edgelm", "completion", ""), ["--verbose", "--quiet", "--help", "bash"])
         self.assertEqual(complete(self.script, "edgelm", "--vers"), ["--version"])
         self.assertIn("completion", complete(self.script, "edgelm", "help", "co"))
