@@ -133,14 +133,15 @@ static bool wait_for_keys(view *v, uint64_t until_ns, const volatile int *cancel
 		struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
 		int key, ready = poll(&input, 1, (int)((until_ns - now) / 1000000 + 1));
 
-		if (*cancel || (ready > 0 && !(input.revents & POLLIN)))
-			return false;
 		/* A change of size comes as a signal, and then as a key. */
-		if (ready < 0 && errno != EINTR)
+		if (*cancel || (ready < 0 && errno != EINTR))
 			return false;
 		while ((key = getch()) != ERR)
 			if (!handle_key(v, key))
 				return false;
+		/* The signal that a terminal is gone may be ignored: under nohup it is. */
+		if (ready > 0 && input.revents & (POLLHUP | POLLERR | POLLNVAL))
+			return false;
 	}
 	return !*cancel;
 }

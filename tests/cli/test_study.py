@@ -156,7 +156,8 @@ class Run(Study):
 
     def test_samples(self):
         reasons = {r["name"]: r["reason"] for r in self.rows("all", "SELECT name, reason FROM metric")}
-        for name in ("cpu", "process_rss", "process_time", "memory_available"):
+        # Not "cpu": trials of a tiny model may end before the kernel has counted a tick.
+        for name in ("process_rss", "process_time", "memory_available"):
             self.assertIsNone(reasons[name])
         for row in self.rows("all", "SELECT s.*, t.start_ns, t.wall_ns FROM sample s JOIN trial t ON t.id = s.trial_id"):
             self.assertLess(row["start_ns"] - 2e9, row["at_ns"])
