@@ -11,8 +11,7 @@ typedef struct job {
 	atomic_bool failed;
 } job;
 
-/* Four sums at a time, in an order that does not depend on anything. */
-static double dot(const float *a, const float *b, size_t n)
+double elm__exact_dot(const float *a, const float *b, size_t n)
 {
 	double sums[4] = { 0 };
 	size_t i = 0;
@@ -33,7 +32,8 @@ static void factor_member(void *user, unsigned index, unsigned count)
 
 	for (size_t k = n; k-- > 0;) {
 		float *row = j->r + k * n;
-		double diagonal = (double)row[k] - dot(row + k + 1, row + k + 1, n - k - 1);
+		double diagonal =
+			(double)row[k] - elm__exact_dot(row + k + 1, row + k + 1, n - k - 1);
 
 		/* Every member computes the diagonal for itself; it is stored after the column. */
 		if (!(diagonal > 0) || !isfinite(diagonal)) {
@@ -43,7 +43,8 @@ static void factor_member(void *user, unsigned index, unsigned count)
 		diagonal = sqrt(diagonal);
 		for (size_t i = index; i < k; i += count) {
 			float *other = j->r + i * n;
-			double rest = (double)other[k] - dot(other + k + 1, row + k + 1, n - k - 1);
+			double rest = (double)other[k] -
+				      elm__exact_dot(other + k + 1, row + k + 1, n - k - 1);
 
 			other[k] = (float)(rest / diagonal);
 		}

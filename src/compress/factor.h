@@ -7,6 +7,9 @@
 
 #include "base/pool.h"
 
+/* The sum of n products in double, four sums at a time: the order depends on nothing but n. */
+double elm__exact_dot(const float *a, const float *b, size_t n);
+
 /*
  * From a symmetric matrix H (n x n) the upper triangular U with (H + d I)^-1 = U^T U, where d is
  * `damping` times the mean of the diagonal; a column that has never been anything but zero counts

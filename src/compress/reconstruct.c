@@ -25,20 +25,6 @@ typedef struct job {
 	float *out;
 } job;
 
-/* Four sums at a time, in an order that does not depend on anything. */
-static double dot(const float *a, const float *b, size_t n)
-{
-	double sums[4] = { 0 };
-	size_t i = 0;
-
-	for (; i + 4 <= n; i += 4)
-		for (size_t k = 0; k < 4; k++)
-			sums[k] += (double)a[i + k] * (double)b[i + k];
-	for (; i < n; i++)
-		sums[0] += (double)a[i] * (double)b[i];
-	return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-}
-
 /* The next TOGETHER of n rows, or fewer at the end; false when there are no more. */
 static bool next_rows(elm__pool *pool, size_t n, size_t *begin, size_t *end)
 {
@@ -56,7 +42,8 @@ static void link_rows(const job *j, size_t begin, size_t end, double *sums)
 		const float *u = j->u + a * k;
 
 		for (size_t i = begin; i < end; i++)
-			j->links[i * k + a] = (float)dot(u + a, j->cross + i * k + a, k - a);
+			j->links[i * k + a] =
+				(float)elm__exact_dot(u + a, j->cross + i * k + a, k - a);
 	}
 	memset(sums, 0, (end - begin) * k * sizeof(*sums));
 	for (size_t a = 0; a < k; a++) {
@@ -99,8 +86,9 @@ static void measure_member(void *user, unsigned index, unsigned count)
 		for (size_t b = 0; b < j->n_gone; b++)
 			for (size_t a = begin; a < end; a++) {
 				const float *link = j->links + a * k;
-				double explained = dot(link, j->cross + b * k, k) +
-						   j->damping * dot(link, j->links + b * k, k);
+				double explained =
+					elm__exact_dot(link, j->cross + b * k, k) +
+					j->damping * elm__exact_dot(link, j->links + b * k, k);
 				size_t at = a * j->n_gone + b;
 
 				j->after[at] = (float)((double)j->before[at] - explained);
